@@ -1,0 +1,147 @@
+"""What every layout's reader answers: images, boxes and findings, and the checks they share."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from components.errors import DataError
+
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif", ".mpo"))
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+BAD = "bad"
+NOTE = "note"
+_SYSTEM = frozenset(("thumbs.db", "desktop.ini", "__macosx", "__pycache__", "@eadir"))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a dataset its owner should know: where (`file` or `file:line`), a code, and what to do.
+
+    `severity` is "bad" for what had to be left out, "note" for what had not.
+    """
+
+    where: str
+    code: str
+    message: str
+    remedy: str
+    severity: str = BAD
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A dataset as its labels describe it; no pixel has been read.
+
+    `images`: path (POSIX, relative to the dataset), label (null for detection), given_split (or null), problems.
+    `boxes`: path, label, x_min, y_min, x_max, y_max (0..1 of the upright image), is_crowd, is_difficult, source
+    (`file:line`), problems. A row with problems is to be quarantined.
+    """
+
+    layout: str
+    classes: list[str]
+    images: pd.DataFrame
+    boxes: pd.DataFrame
+    findings: list[Finding]
+
+
+@dataclass
+class Collector:
+    """Gathers a reader's rows."""
+
+    images: list[dict[str, object]] = field(default_factory=list)
+    boxes: list[dict[str, object]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def image(self, path: str, label: str | None, split: str | None, *problems: str) -> None:
+        """Add an image; one with problems is left out of everything later."""
+        self.images.append({"path": path, "label": label, "given_split": split, "problems": list(problems)})
+
+    def box(self, path: str, label: str | None, corners: "Corners", source: str, difficult: bool = False) -> None:
+        """Add a box, checked: one that is empty or leaves the image is quarantined and found."""
+        corners, code, message = check_corners(corners)
+        self.boxes.append(
+            {"path": path, "label": label, **dict(zip(CORNERS, corners, strict=True)), "is_crowd": False}
+            | {"is_difficult": difficult, "source": source, "problems": [code] if code else []}
+        )
+        if code:
+            self.find(source, code, message, f"correct or delete the box in {source.rsplit(':', 1)[0]}")
+
+    def find(self, where: str, code: str, message: str, remedy: str, severity: str = BAD) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(where, code, message, remedy, severity))
+
+    def listing(self, layout: str, classes: list[str]) -> Listing:
+        """Everything gathered, images in the order of their paths."""
+        images = pd.DataFrame(self.images, columns=["path", "label", "given_split", "problems"])
+        columns = ["path", "label", *CORNERS, "is_crowd", "is_difficult", "source", "problems"]
+        boxes = pd.DataFrame(self.boxes, columns=columns)
+        images = images.sort_values("path", kind="stable", ignore_index=True)
+        return Listing(layout, classes, images, boxes.sort_values("path", kind="stable", ignore_index=True), self.findings)
+
+
+CORNERS = ("x_min", "y_min", "x_max", "y_max")
+Corners = tuple[float, float, float, float]
+OVERHANG = 0.005
+
+
+def check_corners(corners: Corners) -> tuple[Corners, str | None, str]:
+    """Clip what overhangs the image by at most OVERHANG (rounding); name what is empty, outside or not finite."""
+    x0, y0, x1, y1 = corners
+    shown = ", ".join(f"{value:.4g}" for value in corners)
+    if not all(abs(value) < float("inf") for value in corners):
+        return corners, "box-not-finite", f"box ({shown}) is not finite, expected fractions 0..1 of the image"
+    if x1 <= x0 or y1 <= y0:
+        return corners, "box-empty", f"box ({shown}) has no area, expected x_min < x_max and y_min < y_max"
+    if min(corners) < -OVERHANG or max(corners) > 1 + OVERHANG:
+        return corners, "box-outside", f"box ({shown}) leaves the image, expected fractions 0..1 of it"
+    clipped = (max(x0, 0.0), max(y0, 0.0), min(x1, 1.0), min(y1, 1.0))
+    if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
+        return corners, "box-outside", f"box ({shown}) leaves the image, expected fractions 0..1 of it"
+    return clipped, None, ""
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Every file under `root` in the order of names; hidden and system files are skipped, folder links not followed."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if visible(name))
+        yield from (Path(folder, name) for name in sorted(files) if visible(name))
+
+
+def visible(name: str) -> bool:
+    """Whether a file or folder name is neither hidden nor a system's litter."""
+    return not name.startswith((".", "._")) and name.lower() not in _SYSTEM
+
+
+def is_image(path: Path) -> bool:
+    """Whether the file's name says image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def inside(root: Path, path: Path) -> bool:
+    """Whether the path, its links resolved, lies in `root`."""
+    return path.resolve().is_relative_to(root.resolve())
+
+
+def relative(root: Path, path: Path) -> str:
+    """POSIX path relative to the dataset."""
+    return path.relative_to(root).as_posix()
+
+
+def unique_names(names: list[str], where: str) -> list[str]:
+    """The names, or DataError when two differ in nothing but case or surrounding blanks."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.strip().casefold(), name)
+        if other is not name:
+            raise DataError(f"{where} names the classes {other!r} and {name!r}, expected each class once: give them one name")
+    return names
