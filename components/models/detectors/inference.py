@@ -1,0 +1,84 @@
+"""The detector as it is served: photographs of any size in, boxes out, everything in one graph."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from components.models.detectors.decode import decode
+from components.models.layers import Letterbox, letterbox_geometry
+
+PADDING_CLASS = -1.0
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
+class Detections(keras.layers.Layer):  # type: ignore[misc]
+    """Raw rows (B, A, 4 + C) and the photographs (B, H, W, 3) they were made from -> detections (B, K, 6) float32.
+
+    Rows are x_min, y_min, x_max, y_max (0..1 of the photograph), confidence (0..1) and class index, by falling
+    confidence; unused rows are 0 with class -1. Non-maximum suppression is done for each class by itself.
+    """
+
+    def __init__(self, size: int, score_threshold: float, iou_threshold: float, max_detections: int, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.size = size
+        self.score_threshold = score_threshold
+        self.iou_threshold = iou_threshold
+        self.max_detections = max_detections
+
+    def call(self, inputs: Any) -> Any:
+        """inputs: [raw, photographs]."""
+        raw, photographs = inputs
+        boxes, scores = decode(raw, self.size)
+        boxes = self._on_photograph(boxes, tf.shape(photographs))
+        has_area = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1, keepdims=True)
+        scores = tf.where(has_area, scores, 0.0)
+        return self._suppressed(boxes, scores)
+
+    def _on_photograph(self, boxes: Any, shape: Any) -> Any:
+        height, width, top, left = letterbox_geometry(shape[1], shape[2], self.size)
+        origin = tf.cast(tf.stack([left, top, left, top]), tf.float32)
+        extent = tf.cast(tf.stack([width, height, width, height]), tf.float32)
+        return tf.clip_by_value((boxes * self.size - origin) / extent, 0.0, 1.0)
+
+    def _suppressed(self, boxes: Any, scores: Any) -> Any:
+        found = tf.image.combined_non_max_suppression(
+            boxes[:, :, None, :],
+            scores,
+            max_output_size_per_class=self.max_detections,
+            max_total_size=self.max_detections,
+            iou_threshold=self.iou_threshold,
+            score_threshold=self.score_threshold,
+            clip_boxes=False,
+        )
+        used = tf.sequence_mask(found.valid_detections, self.max_detections)
+        classes = tf.where(used, found.nmsed_classes, PADDING_CLASS)
+        return tf.concat([found.nmsed_boxes, found.nmsed_scores[..., None], classes[..., None]], axis=-1)
+
+    def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((inputs[0].shape[0], self.max_detections, 6), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        own = ("size", "score_threshold", "iou_threshold", "max_detections")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+def inference_model(
+    model: keras.Model,
+    image_size: int,
+    num_classes: int,
+    score_threshold: float = 0.01,
+    iou_threshold: float = 0.45,
+    max_detections: int = 100,
+) -> keras.Model:
+    """A detector for photographs (B, H, W, 3) uint8 RGB upright of any one size -> `Detections` (B, max_detections, 6).
+
+    `model` is one of `yolo.build_yolo` for `image_size` and `num_classes`. Saves and loads with `safe_mode=True`.
+    Raises ValueError when the model's outputs are not 4 + num_classes wide.
+    """
+    if model.output_shape[-1] != 4 + num_classes:
+        raise ValueError(f"the model's rows are {model.output_shape[-1]} wide, expected 4 + {num_classes} classes")
+    photographs = keras.Input((None, None, 3), dtype="uint8", name="image")
+    raw = model(Letterbox(image_size, name="letterbox")(photographs))
+    detections = Detections(image_size, score_threshold, iou_threshold, max_detections, name="detections")([raw, photographs])
+    return keras.Model(photographs, detections, name="detector")

@@ -1,0 +1,94 @@
+"""A one-stage, anchor-free detector: backbone, top-down feature pyramid, decoupled head.
+
+After YOLOX (https://arxiv.org/abs/2107.08430); the head's convolutions are shared by all maps with batch norms of
+their own, after RTMDet (https://arxiv.org/abs/2212.07784): fewer parameters learn more from few boxes.
+ReLU instead of SiLU: on a CPU the activation would cost as much as the convolution.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import layers
+
+from components.models.detectors.decode import STRIDES
+
+PRIOR = 0.01  # the score every anchor starts with (RetinaNet, https://arxiv.org/abs/1708.02002): most are background
+MOMENTUM = 0.9  # of batch-norm statistics: small sets have few steps an epoch
+STEM_CHANNELS = 16
+STAGES = ((2, 32, 1), (4, 48, 1), (8, 64, 2), (16, 128, 2), (32, 192, 1))  # stride, channels, residual blocks
+
+Backbone = Callable[[Any], dict[int, Any]]
+
+
+def _normalised(x: Any, name: str) -> Any:
+    x = layers.BatchNormalization(momentum=MOMENTUM, epsilon=1e-3, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _convolution(x: Any, channels: int, kernel: int, name: str, stride: int = 1) -> Any:
+    x = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
+    return _normalised(x, name)
+
+
+def _residual(x: Any, name: str) -> Any:
+    channels = x.shape[-1]
+    inner = _convolution(x, channels // 2, 1, f"{name}_squeeze")
+    inner = _convolution(inner, channels, 3, f"{name}_expand")
+    return layers.Add(name=f"{name}_add")([x, inner])
+
+
+def scratch_backbone(pixels: Any) -> dict[int, Any]:
+    """Feature maps by stride: 8 (64 channels), 16 (128) and 32 (192), of pixels (B, S, S, 3) in 0..255."""
+    x = layers.Rescaling(1 / 128, -127 / 128, name="rescale")(pixels)
+    maps = {}
+    for stride, channels, repeats in STAGES:
+        x = _convolution(x, channels, 3, f"stage{stride}", stride=2)
+        for repeat in range(repeats if stride >= 4 else 0):
+            x = _residual(x, f"stage{stride}_block{repeat + 1}")
+        maps[stride] = x
+    return {stride: maps[stride] for stride in STRIDES}
+
+
+def _pyramid(maps: dict[int, Any], width: int) -> list[Any]:
+    """Every map at `width` channels, each with what the coarser ones know added."""
+    merged: list[Any] = []
+    for stride in reversed(STRIDES):
+        x = _convolution(maps[stride], width, 1, f"lateral{stride}")
+        if merged:
+            x = layers.Add(name=f"merge{stride}")([x, layers.UpSampling2D(2, name=f"up{stride}")(merged[0])])
+        merged.insert(0, x)
+    return [_convolution(x, width, 3, f"pyramid{stride}") for stride, x in zip(STRIDES, merged, strict=True)]
+
+
+def _tower(maps: list[Any], width: int, name: str) -> list[Any]:
+    shared = layers.Conv2D(width, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)
+    return [_normalised(shared(x), f"{name}{stride}") for stride, x in zip(STRIDES, maps, strict=True)]
+
+
+def _rows(maps: list[Any], channels: int, bias: float, name: str) -> Any:
+    """(B, A, channels) float32: a 1x1 convolution of every map, cells in order."""
+    bias_initializer = keras.initializers.Constant(bias)
+    output = layers.Conv2D(
+        channels, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), bias_initializer=bias_initializer, name=name
+    )
+    rows = [layers.Reshape((-1, channels), name=f"{name}{stride}")(output(x)) for stride, x in zip(STRIDES, maps, strict=True)]
+    return layers.Concatenate(axis=1, name=f"{name}_all", dtype="float32")(rows)
+
+
+def build_yolo(num_classes: int, image_size: int, backbone: Backbone, width: int = 64) -> keras.Model:
+    """The detector: letterboxed RGB pixels (B, S, S, 3) uint8 -> raw rows (B, A, 4 + num_classes) float32.
+
+    A is the number of anchors (`decode.anchor_grid`), finest map first; `decode.decode` says what a row means.
+    `backbone` makes the feature maps of strides 8, 16 and 32; `width` is the channels of pyramid and head.
+    Raises ValueError when `image_size` is no multiple of 32.
+    """
+    if image_size % STRIDES[-1]:
+        raise ValueError(f"image_size is {image_size} pixels, expected a multiple of {STRIDES[-1]}")
+    pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
+    maps = _pyramid(backbone(pixels), width)
+    boxes = _rows(_tower(maps, width, "box_tower"), 4, math.log(4.0), "box_rows")
+    classes = _rows(_tower(maps, width, "class_tower"), num_classes, -math.log(1 / PRIOR - 1), "class_rows")
+    raw = layers.Concatenate(axis=-1, name="raw", dtype="float32")([boxes, classes])
+    return keras.Model(pixels, raw, name="yolo")

@@ -1,0 +1,75 @@
+"""Layers that bring an image of any size to a model's size inside the graph, so that a saved model takes photographs.
+
+They agree with `components.data.decode` in geometry; pixels differ only by the resampling filter.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+PADDING = 114
+
+
+def letterbox_geometry(height: Any, width: Any, size: int) -> tuple[Any, Any, Any, Any]:
+    """Where a (height, width) image lies in its letterbox of (size, size): new height, new width, top, left.
+
+    Takes and returns int32 tensors, in pixels.
+    """
+    scale = size / tf.cast(tf.maximum(height, width), tf.float64)
+    new_height, new_width = _scaled(height, scale, 1), _scaled(width, scale, 1)
+    return new_height, new_width, (size - new_height) // 2, (size - new_width) // 2
+
+
+def _scaled(length: Any, scale: Any, least: int) -> Any:
+    return tf.maximum(least, tf.cast(tf.round(tf.cast(length, tf.float64) * scale), tf.int32))
+
+
+def _resized(pixels: Any, height: Any, width: Any) -> Any:
+    resized = tf.image.resize(pixels, tf.stack([height, width]), antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+
+
+class _ToSquare(keras.layers.Layer):  # type: ignore[misc]
+    """What both layers share: a size, and an output of uint8 (B, size, size, 3) whatever the precision policy."""
+
+    def __init__(self, size: int, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.size = size
+
+    def compute_output_spec(self, pixels: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((pixels.shape[0], self.size, self.size, 3), dtype="uint8")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
+class Letterbox(_ToSquare):
+    """Fit images (B, H, W, 3) uint8 into squares (B, size, size, 3) uint8, aspect kept, centred on gray 114."""
+
+    def call(self, pixels: Any) -> Any:
+        """Every image of a batch has the same size; one of (size, size) comes back unchanged."""
+        if pixels.shape[1:3] == (self.size, self.size):
+            return tf.cast(pixels, tf.uint8)
+        shape = tf.shape(pixels)
+        height, width, top, left = letterbox_geometry(shape[1], shape[2], self.size)
+        borders = [[0, 0], [top, self.size - height - top], [left, self.size - width - left], [0, 0]]
+        squares = tf.pad(_resized(pixels, height, width), borders, constant_values=tf.constant(PADDING, tf.uint8))
+        return tf.ensure_shape(squares, (None, self.size, self.size, 3))
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
+class ResizeCrop(_ToSquare):
+    """Resize images (B, H, W, 3) uint8 so that the shorter side is `size`, then cut the centre square, uint8."""
+
+    def call(self, pixels: Any) -> Any:
+        """Every image of a batch has the same size; one of (size, size) comes back unchanged."""
+        if pixels.shape[1:3] == (self.size, self.size):
+            return tf.cast(pixels, tf.uint8)
+        shape = tf.shape(pixels)
+        scale = self.size / tf.cast(tf.minimum(shape[1], shape[2]), tf.float64)
+        height, width = _scaled(shape[1], scale, self.size), _scaled(shape[2], scale, self.size)
+        top, left = (height - self.size) // 2, (width - self.size) // 2
+        squares = _resized(pixels, height, width)[:, top : top + self.size, left : left + self.size]
+        return tf.ensure_shape(squares, (None, self.size, self.size, 3))

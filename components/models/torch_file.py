@@ -1,0 +1,76 @@
+"""Read the tensors of a legacy PyTorch `.pth` file without PyTorch and without running anything it holds.
+
+Format: five pickles (magic number, protocol, system, state dict, storage keys), then each storage as a
+little-endian int64 element count followed by its raw values (torch/serialization.py, `_legacy_save`).
+"""
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import DataError
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+
+
+class _Tensor:
+    """Where a tensor lies in its storage; what `_rebuild_tensor_v2` is given."""
+
+    def __init__(self, storage: tuple[str, str, str, str, int], offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> None:
+        self.dtype, self.key = DTYPES[storage[1]], storage[2]
+        self.offset, self.size, self.stride = offset, size, stride
+
+    def read(self, storages: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        values = storages[self.key]
+        steps = [step * values.itemsize for step in self.stride]
+        return np.lib.stride_tricks.as_strided(values[self.offset :], self.size, steps).copy()
+
+
+class _TensorsOnly(pickle.Unpickler):
+    """Knows ordered dictionaries and tensors; everything else is refused."""
+
+    allowed: dict[tuple[str, str], Any] = {
+        ("collections", "OrderedDict"): OrderedDict,
+        ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
+        ("torch", "FloatStorage"): "FloatStorage",
+        ("torch", "LongStorage"): "LongStorage",
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.allowed:
+            raise DataError(f"the weights file names {module}.{name}, which is no tensor: it is refused")
+        return self.allowed[module, name]
+
+    def persistent_load(self, reference: Any) -> Any:
+        return reference
+
+
+def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Every tensor of the file by its name, in PyTorch's own layout (convolutions are OIHW).
+
+    Raises DataError when the file is not a legacy PyTorch file or holds anything but tensors.
+    """
+    with path.open("rb") as file:
+        try:
+            magic, protocol, _, tensors, keys = (_TensorsOnly(file).load() for _ in range(5))
+        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise DataError(f"{path} is not a PyTorch weights file: {error}") from None
+        if (magic, protocol) != (MAGIC, PROTOCOL):
+            raise DataError(f"{path} starts with {magic!r} and protocol {protocol!r}, expected {MAGIC} and {PROTOCOL}")
+        dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
+        storages = {key: _read_storage(file, dtypes[key], path) for key in keys}
+    return {name: tensor.read(storages) for name, tensor in tensors.items()}
+
+
+def _read_storage(file: BinaryIO, dtype: np.dtype[Any], path: Path) -> NDArray[Any]:
+    count = int.from_bytes(file.read(8), "little", signed=True)
+    data = file.read(count * dtype.itemsize) if count >= 0 else b""
+    if len(data) != count * dtype.itemsize:
+        raise DataError(f"{path} ends early: a storage of {count} values holds {len(data)} bytes")
+    return np.frombuffer(data, dtype)

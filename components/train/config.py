@@ -1,0 +1,30 @@
+"""What a training can be told; every field has its unit beside it in params.yaml."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One model's training. Epochs count passes over the training images.
+
+    `frozen_epochs` train only the new layers of a pretrained network; the remaining epochs fine-tune it from
+    `fine_tune_from` upwards at `fine_tune_learning_rate`.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    schedule: Literal["cosine", "plateau", "constant"]
+    warmup_epochs: float
+    patience: int
+    ema_decay: float
+    mixed_precision: Literal["auto", "float32", "bfloat16", "float16"]
+    label_smoothing: float
+    dropout: float
+    clip_norm: float
+    threads: int
+    frozen_epochs: int = 0
+    fine_tune_from: str | None = None
+    fine_tune_learning_rate: float | None = None

@@ -1,0 +1,56 @@
+"""Batches for training and validation: shuffled every epoch, augmented in threads, the same on every machine."""
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from components.augment.augmenter import Augmenter
+from components.train.examples import Examples, Targets, pad_boxes
+
+
+class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Full batches of augmented examples in a new order every epoch; the remainder waits for the next epoch's order."""
+
+    def __init__(self, examples: Examples, augmenter: Augmenter, batch_size: int, seed: int, threads: int) -> None:
+        super().__init__(workers=threads, use_multiprocessing=False, max_queue_size=4 * threads)
+        self.examples = examples
+        self.augmenter = augmenter
+        self.batch_size = min(batch_size, len(examples))
+        self.seed = seed
+        self.epoch = 0
+        self._shuffle()
+
+    def __len__(self) -> int:
+        return len(self.examples) // self.batch_size
+
+    def __getitem__(self, batch: int) -> tuple[NDArray[np.uint8], Targets]:
+        picked = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        shown = [self.augmenter(self.examples.example(i), self.epoch, int(self.examples.keys[i])) for i in picked]
+        pixels = np.stack([example.pixels for example in shown])
+        if not self.examples.has_boxes:
+            return pixels, self.examples.targets[picked]
+        return pixels, pad_boxes([example.boxes for example in shown], self.examples.targets.shape[1])
+
+    def on_epoch_end(self) -> None:
+        """Move on to the next epoch's order and augmentations; called by Keras."""
+        self.epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.examples))
+
+
+class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Every example once, in order, exactly as it is."""
+
+    def __init__(self, examples: Examples, batch_size: int) -> None:
+        super().__init__()
+        self.examples = examples
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.examples) // self.batch_size)
+
+    def __getitem__(self, batch: int) -> tuple[NDArray[np.uint8], Targets]:
+        rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        return np.asarray(self.examples.pixels[rows]), self.examples.targets[rows]
