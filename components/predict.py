@@ -1,0 +1,83 @@
+"""One predictor for evaluation, batches and serving: pixels in, probabilities or boxes out."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from components.errors import DataError
+from components.models import layers as _layers  # noqa: F401  registers the layers that a saved classifier holds
+from components.models.detectors import inference as _inference  # noqa: F401  likewise for a detector
+
+BATCH = 32
+COLUMNS = ["image_id", "label", "x_min", "y_min", "x_max", "y_max", "confidence"]
+
+
+def load_model(path: Path) -> keras.Model:
+    """A model written by `save_model`, in Keras' safe mode. Raises DataError when the file is missing or damaged."""
+    if not path.is_file() or path.stat().st_size == 0:
+        raise DataError(f"{path} holds no model: run the train stage (`dvc repro`)")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} is not a Keras model that can be read ({reason}): train it again") from None
+
+
+def probabilities(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Class probabilities (N, C) float32 of pixels (N, S, S, 3) uint8."""
+    return _batched(model, pixels)
+
+
+def detections(
+    model: keras.Model, pixels: NDArray[np.uint8], images: pd.DataFrame, classes: Sequence[str]
+) -> pd.DataFrame:
+    """Boxes found in letterboxed pixels (N, S, S, 3) uint8: image_id, label, x_min .. y_max (0..1 of the upright image), confidence.
+
+    `images` has image_id, width and height in pixels, row by row as `pixels`. Sorted by image, then falling confidence.
+    """
+    found = _batched(model, pixels)
+    frames = []
+    for row, (image_id, width, height) in zip(found, images[["image_id", "width", "height"]].itertuples(index=False), strict=True):
+        row = row[row[:, 5] >= 0]
+        corners = from_square(row[:, :4], int(width), int(height))
+        frame = pd.DataFrame(corners, columns=COLUMNS[2:6], dtype=np.float64)
+        frame["image_id"], frame["confidence"] = image_id, row[:, 4].astype(np.float64)
+        frame["label"] = [classes[int(number)] for number in row[:, 5]]
+        frames.append(frame[(frame["x_max"] > frame["x_min"]) & (frame["y_max"] > frame["y_min"])])
+    return pd.concat(frames, ignore_index=True)[COLUMNS] if frames else pd.DataFrame(columns=COLUMNS)
+
+
+def from_square(corners: NDArray[Any], width: int, height: int) -> NDArray[np.float64]:
+    """Corners (N, 4) as fractions of a letterbox square -> fractions 0..1 of the width x height image within it."""
+    longest = max(width, height)
+    offset = np.array([longest - width, longest - height] * 2) / (2 * longest)
+    scale = np.array([width, height, width, height]) / longest
+    return np.clip((corners.astype(np.float64) - offset) / scale, 0.0, 1.0)
+
+
+def latency_ms(model: keras.Model, pixels: NDArray[np.uint8], count: int) -> float:
+    """Median milliseconds of wall time for one image at a time, after one call to warm up."""
+    import tensorflow as tf
+
+    call = tf.function(lambda image: model(image, training=False))
+    took = []
+    for index in range(count + 1):
+        image = tf.constant(pixels[index % len(pixels)][None])
+        start = time.perf_counter()
+        np.asarray(call(image))
+        took.append(time.perf_counter() - start)
+    return float(np.median(took[1:]) * 1000)
+
+
+def _batched(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import tensorflow as tf
+
+    call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    parts = [np.asarray(call(tf.constant(np.asarray(pixels[start : start + BATCH])))) for start in range(0, len(pixels), BATCH)]
+    return np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, *model.output_shape[1:]), np.float32)
