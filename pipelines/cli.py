@@ -1,0 +1,257 @@
+"""The `visionloop` command. Parsing imports nothing heavy; each command imports what it needs when it runs."""
+
+import argparse
+import errno
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.errors import VisionloopError
+
+EXIT_CODES = """exit codes: 0 done, 1 ran but the answer is no, 2 usage or configuration, 3 bad data,
+4 a service could not be reached, 5 disk or memory, 130 interrupted"""
+TASKS = ("classification", "detection")
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a user's mistake is answered in words, without a traceback."""
+    _quiet_dependencies()
+    arguments = _parser().parse_args(argv)
+    _show_own_log()
+    try:
+        handler: Handler = arguments.handler
+        return handler(arguments)
+    except VisionloopError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
+        return 130
+    except MemoryError:
+        print("error: memory ran out: lower image_size or batch_size in params.yaml", file=sys.stderr)
+        return 5
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: the disk is full ({error.filename or 'no space left'}): free some space and run the same command again", file=sys.stderr)
+        return 5
+
+
+def _show_own_log() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for name in ("pipelines", "components"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _quiet_dependencies() -> None:
+    """No dependency reports home, and TensorFlow keeps its start-up notices to itself."""
+    for name, value in {
+        "DO_NOT_TRACK": "true",
+        "DVC_NO_ANALYTICS": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "MLFLOW_UV_AUTO_DETECT": "false",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="visionloop",
+        description="From a folder of images to a classifier and a detector you can trust in production, and keep fresh.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_stage(commands)
+    _add_data(commands)
+    _add_models(commands)
+    _add_registry(commands)
+    _add_predict(commands)
+    _add_services(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, help_text: str, example: str, handler: Handler) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_text,
+        description=help_text[0].upper() + help_text[1:] + ".",
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = _command(commands, "run", "the whole loop as a Prefect flow", "visionloop run --task detection --set train.epochs=5", _run)
+    run.add_argument("--task", choices=TASKS, action="append", help="only this task; may be given twice")
+    run.add_argument("--model", action="append", metavar="NAME", help="only this model of params.yaml; may be repeated")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override params.yaml for this run")
+    run.add_argument("--require", action="store_true", help="exit 1 unless every task's newest candidate is champion afterwards")
+    run.add_argument("--json", action="store_true", help="print candidates and decisions as JSON")
+
+
+def _add_stage(commands: Any) -> None:
+    stage = _command(commands, "stage", "one stage of dvc.yaml, as `dvc repro` runs it", "visionloop stage train --model cnn", _stage)
+    stage.add_argument("name", choices=("validate", "split", "augment", "train", "evaluate"))
+    stage.add_argument("--model", metavar="NAME", help="for train and evaluate: a model of params.yaml")
+
+
+def _add_data(commands: Any) -> None:
+    data = commands.add_parser("data", help="the embedded sample, your own images, a check of either")
+    actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _command(actions, "sample", "build data/ from the embedded photographs", "visionloop data sample", _data_sample)
+    bring = _command(actions, "import", "copy your dataset into data/ and version it", "visionloop data import ~/flowers --task classification", _data_import)
+    bring.add_argument("source", type=Path, help="a folder; it is only read")
+    bring.add_argument("--task", choices=TASKS, required=True)
+    bring.add_argument("--format", choices=("auto", "folder", "yolo", "voc"), default="auto", help="how the labels lie; recognised when not said")
+    bring.add_argument("--json", action="store_true")
+    check = _command(actions, "check", "scan a dataset without changing it", "visionloop data check ~/flowers --task classification", _data_check)
+    check.add_argument("path", type=Path, nargs="?", help="a folder; data/ when not said")
+    check.add_argument("--task", choices=TASKS)
+    check.add_argument("--json", action="store_true")
+
+
+def _add_models(commands: Any) -> None:
+    models = _command(commands, "models", "the architectures there are, with parameters and FLOPs", "visionloop models", _models)
+    models.add_argument("--json", action="store_true")
+    summary = _command(commands, "summary", "the layers of an architecture", "visionloop summary cnn --image-size 32 --classes 10", _summary)
+    summary.add_argument("architecture")
+    summary.add_argument("--image-size", type=int, metavar="PIXELS")
+    summary.add_argument("--classes", type=int, default=10)
+    summary.add_argument("--json", action="store_true")
+
+
+def _add_registry(commands: Any) -> None:
+    promote = _command(commands, "promote", "decide for the newest candidates of a task", "visionloop promote classification", _promote)
+    rollback = _command(commands, "rollback", "make the previous champion champion again", "visionloop rollback detection", _rollback)
+    history = _command(commands, "history", "every decision about a task, oldest first", "visionloop history classification", _history)
+    for parser in (promote, rollback, history):
+        parser.add_argument("task", choices=TASKS)
+        parser.add_argument("--json", action="store_true")
+    promote.add_argument("--require", action="store_true", help="exit 1 unless the candidate is champion afterwards")
+
+
+def _add_predict(commands: Any) -> None:
+    predict = _command(
+        commands, "predict", "labels or boxes of images, by the champion", "visionloop predict photo.jpg --task classification --out answers", _predict
+    )
+    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, or folders of images")
+    predict.add_argument("--task", choices=TASKS, required=True)
+    predict.add_argument("--model", default="champion", help="champion, challenger, previous, or a model of params.yaml")
+    predict.add_argument("--out", type=Path, help="write predictions.csv, and pictures with boxes, here")
+    predict.add_argument("--json", action="store_true")
+
+
+def _add_services(commands: Any) -> None:
+    ui = _command(commands, "ui", "open the MLflow UI on this machine", "visionloop ui --port 5000", _ui)
+    ui.add_argument("--port", type=int, help="a free one when not said")
+    ui.add_argument("--prefect", action="store_true", help="the Prefect UI instead: flow runs, logs, artifacts")
+
+
+def _paths() -> Any:
+    from pipelines.paths import Paths, find_root
+
+    return Paths(find_root())
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pipelines.run import run
+
+    return run(_paths(), arguments.task, arguments.model, arguments.set, require=arguments.require, as_json=arguments.json)
+
+
+def _stage(arguments: argparse.Namespace) -> int:
+    from pipelines.stages.command import run_stage
+
+    run_stage(_paths(), arguments.name, arguments.model)
+    return 0
+
+
+def _data_sample(_: argparse.Namespace) -> int:
+    from pipelines import data_commands
+
+    data_commands.show(data_commands.sample(_paths()))
+    return 0
+
+
+def _data_import(arguments: argparse.Namespace) -> int:
+    from pipelines import data_commands
+
+    summary = data_commands.import_dataset(_paths(), arguments.source, arguments.task, arguments.format)
+    _print_json(summary) if arguments.json else data_commands.show(summary)
+    return 0
+
+
+def _data_check(arguments: argparse.Namespace) -> int:
+    from pipelines import data_commands
+
+    summaries = data_commands.check(_paths(), arguments.path, arguments.task)
+    if arguments.json:
+        _print_json(summaries)
+    else:
+        for summary in summaries:
+            data_commands.show(summary)
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from pipelines.models_commands import list_models
+
+    return list_models(as_json=arguments.json)
+
+
+def _summary(arguments: argparse.Namespace) -> int:
+    from pipelines.models_commands import show_summary
+
+    return show_summary(arguments.architecture, arguments.image_size, arguments.classes, as_json=arguments.json)
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    from pipelines.registry_commands import promote_task
+
+    return promote_task(_paths(), arguments.task, require=arguments.require, as_json=arguments.json)
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    from pipelines.registry_commands import rollback_task
+
+    return rollback_task(_paths(), arguments.task, as_json=arguments.json)
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    from pipelines.registry_commands import show_history
+
+    return show_history(_paths(), arguments.task, as_json=arguments.json)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from pipelines.predict_command import predict
+
+    return predict(_paths(), arguments.paths, arguments.task, arguments.model, arguments.out, as_json=arguments.json)
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    if arguments.prefect:
+        from pipelines.prefect_server import show as show_prefect
+
+        return show_prefect(_paths(), arguments.port)
+    from pipelines.ui import show
+
+    return show(_paths(), arguments.port)

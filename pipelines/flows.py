@@ -1,0 +1,153 @@
+"""The loop as a Prefect flow: the stages of dvc.yaml as tasks, then publishing and promotion."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, runtime, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.states import State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from components.data.tables import TASKS
+from components.errors import ServiceError, UsageError
+from pipelines import dvc_stages, settings
+from pipelines.paths import Paths, find_root
+from pipelines.report import candidates as report
+
+RETRY_SECONDS = 2
+
+
+def _worth_retrying(_task: Any, _run: Any, state: State) -> bool:
+    """What the user must mend fails the same way again."""
+    try:
+        state.result()
+    except dvc_stages.StageFailed as failure:
+        return not failure.is_users
+    except UsageError:
+        return False
+    except BaseException:
+        return True
+    return False
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_worth_retrying, retry_delay_seconds=RETRY_SECONDS)
+def stage(root: str, name: str, upstream: list[bool], fresh: bool, turn: Any, timeout: float) -> bool:
+    """Bring one DVC stage up to date; answers whether it had to run."""
+    logger = get_run_logger()
+    if fresh and not any(upstream):
+        logger.info("%s is up to date", name)
+        return False
+    with turn:
+        ran = dvc_stages.reproduce(Paths(Path(root)), name, logger.info, timeout)
+    logger.info("%s %s", name, "done" if ran else "is up to date")
+    return ran
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, retries=1, retry_delay_seconds=RETRY_SECONDS, retry_condition_fn=_worth_retrying)
+def publish(root: str, model: str, _evaluated: bool) -> str | None:
+    """Complete the model's MLflow run; answers its id, None for a model that was skipped."""
+    from pipelines.publishing import publish_model
+
+    run_id = publish_model(Paths(Path(root)), model, {"flow_run": str(runtime.flow_run.id or "")})
+    get_run_logger().info("%s: %s", model, f"MLflow run {run_id}" if run_id else "skipped, nothing to publish")
+    return run_id
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def promote(root: str, task_name: str, models: list[str], _published: list[str | None]) -> dict[str, Any] | None:
+    """Decide for the task's candidates and set the aliases; answers the decision, None when all were skipped."""
+    from pipelines.publishing import promote_models
+
+    decision = promote_models(Paths(Path(root)), task_name, models)
+    if decision is None:
+        get_run_logger().info("%s: no candidate", task_name)
+        return None
+    get_run_logger().info("%s: %s: %s", task_name, decision["verdict"], "; ".join(decision["reasons"]))
+    create_markdown_artifact(report.decision_markdown(task_name, decision), key=f"decision-{task_name}", description=f"{task_name}: {decision['verdict']}")
+    return decision
+
+
+@flow(name="visionloop", validate_parameters=True, persist_result=False, log_prints=True)
+def visionloop(tasks: list[str] | None = None, models: list[str] | None = None, root: str | None = None) -> dict[str, Any]:
+    """Images in, a believed and promoted model out.
+
+    `tasks` and `models` narrow the run to some of params.yaml's; `root` is the project's folder, the current one when
+    not said. Answers `candidates` (rows of the table) and `decisions` by task.
+    """
+    paths = Paths(Path(root)) if root else Paths(find_root())
+    knobs = settings.load(paths.params)
+    chosen = select(knobs, tasks, models)
+    _version_data(paths)
+    plan = _Plan(paths, knobs, dvc_stages.stale(paths))
+    published = plan.submit(chosen)
+    decisions = {
+        name: promote.with_options(name=f"promote-{name}", tags=["promote", name]).submit(str(paths.root), name, list(runs), list(runs.values()))
+        for name, runs in published.items()
+    }
+    decided = {name: future.result() for name, future in decisions.items()}
+    rows = report.rows(paths, [model for runs in published.values() for model in runs])
+    create_table_artifact(report.plain(rows), key="candidates", description="every candidate of this run, by task")
+    return {"candidates": rows, "decisions": {name: decision for name, decision in decided.items() if decision}, "ran": plan.ran()}
+
+
+def select(knobs: settings.Settings, tasks: list[str] | None, models: list[str] | None) -> dict[str, list[str]]:
+    """Model names by task. Raises UsageError for names that params.yaml does not hold."""
+    unknown = [name for name in models or [] if name not in knobs.models] + [name for name in tasks or [] if name not in TASKS]
+    if unknown:
+        raise UsageError(f"unknown {', '.join(unknown)}; tasks are {', '.join(TASKS)}, models {', '.join(knobs.models)}")
+    picked = [model for model in knobs.models.values() if (not models or model.name in models) and (not tasks or model.task in tasks)]
+    if not picked:
+        raise UsageError(f"no model of params.yaml is both one of {models} and for {tasks}")
+    return {name: [model.name for model in picked if model.task == name] for name in TASKS if any(model.task == name for model in picked)}
+
+
+def _version_data(paths: Paths) -> None:
+    from pipelines import versions
+
+    if not versions.is_current(paths):
+        digest = versions.add_data(paths)
+        get_run_logger().info("data/ has changed: versioned as %s", digest)
+
+
+class _Plan:
+    """Which tasks wait for which; as many trainings at once as params.yaml allows."""
+
+    def __init__(self, paths: Paths, knobs: settings.Settings, stale: set[str]) -> None:
+        self.paths, self.knobs, self.stale = paths, knobs, stale
+        self.training = threading.BoundedSemaphore(knobs.run.trainings_at_once)
+        self.other = threading.BoundedSemaphore(1)
+        self.stages: dict[str, PrefectFuture[bool]] = {}
+
+    def submit(self, chosen: dict[str, list[str]]) -> dict[str, dict[str, "PrefectFuture[str | None]"]]:
+        """Every stage and publication of the chosen models, as futures of run ids by task and model."""
+        validated = self._stage("validate", [])
+        divided = self._stage("split", [validated])
+        augmented = self._stage("augment", [divided])
+        trained = {model: self._stage(f"train@{model}", [divided, augmented]) for models in chosen.values() for model in models}
+        return {name: {model: self._published(name, model, [divided, trained[model]]) for model in models} for name, models in chosen.items()}
+
+    def ran(self) -> list[str]:
+        """The stages that had to run."""
+        return [name for name, future in self.stages.items() if future.result()]
+
+    def _published(self, task_name: str, model: str, upstream: list["PrefectFuture[bool]"]) -> "PrefectFuture[str | None]":
+        evaluated = self._stage(f"evaluate@{model}", upstream)
+        named = publish.with_options(name=f"publish-{model}", tags=["publish", task_name])
+        return named.submit(str(self.paths.root), model, evaluated)
+
+    def _stage(self, name: str, upstream: list["PrefectFuture[bool]"]) -> "PrefectFuture[bool]":
+        kind = name.partition("@")[0]
+        turn: Callable[[], Any] | Any = self.training if kind == "train" else self.other
+        run = self.knobs.run
+        named = stage.with_options(name=name.replace("@", "-"), tags=["stage", kind], retries=run.retries, timeout_seconds=run.stage_timeout + 60)
+        self.stages[name] = named.submit(str(self.paths.root), name, upstream, name not in self.stale, turn, float(run.stage_timeout))
+        return self.stages[name]
+
+
+visionloop.task_runner = ThreadPoolTaskRunner(max_workers=16)
+
+__all__ = ["ServiceError", "select", "visionloop"]

@@ -1,0 +1,64 @@
+"""`--set key=value`: params.yaml changed for the length of one run, comments kept, and put back whatever happens."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines import settings
+from pipelines.paths import Paths
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def overridden(paths: Paths, assignments: list[str]) -> Iterator[None]:
+    """DVC reads params.yaml itself, so the file holds the overrides while the block runs.
+
+    What it held before lies in the private folder meanwhile; a run that was killed is put right by the next one.
+    Raises UsageError for an assignment that params.yaml cannot take; the file is untouched then.
+    """
+    kept = paths.private / "params.before-set.yaml"
+    _put_back(paths.params, kept)
+    if not assignments:
+        yield
+        return
+    text = _with(paths.params, assignments)
+    _write(kept, paths.params.read_bytes())
+    _write(paths.params, text)
+    try:
+        yield
+    finally:
+        _put_back(paths.params, kept)
+
+
+def _with(params: Path, assignments: list[str]) -> bytes:
+    import io
+
+    from ruamel.yaml import YAML
+    from yaml import safe_load
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    document = yaml.load(params.read_text(encoding="utf-8"))
+    settings.override(document, assignments)
+    buffer = io.BytesIO()
+    yaml.dump(document, buffer)
+    settings.parse(safe_load(buffer.getvalue()), "params.yaml with --set")
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _put_back(params: Path, kept: Path) -> None:
+    if kept.is_file():
+        kept.replace(params)
+        log.info("params.yaml is as it was before --set")

@@ -1,0 +1,69 @@
+"""Where everything lies, relative to the project's root folder."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one project; nothing is created by asking."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
+
+    @property
+    def private(self) -> Path:
+        """Machine-local state that no one else should read: caches, locks, downloaded weights."""
+        return self.root / ".visionloop"
+
+    @property
+    def mlflow_store(self) -> Path:
+        return self.root / "mlflow" / "store"
+
+    @property
+    def prefect_home(self) -> Path:
+        return self.root / ".prefect"
+
+    def validate(self, task: str) -> Path:
+        return self.outputs / "validate" / task
+
+    def split(self, task: str) -> Path:
+        return self.outputs / "split" / task
+
+    def augment(self, task: str) -> Path:
+        return self.outputs / "augment" / task
+
+    def train(self, model: str) -> Path:
+        return self.outputs / "train" / model
+
+    def evaluate(self, model: str) -> Path:
+        return self.outputs / "evaluate" / model
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above `start` that holds dvc.yaml and params.yaml.
+
+    VISIONLOOP_ROOT names it outright. Raises UsageError when there is none.
+    """
+    named = os.environ.get("VISIONLOOP_ROOT")
+    if named:
+        return Path(named).resolve()
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+            return folder
+    raise UsageError(f"no project found at {here} or above it: expected a folder holding dvc.yaml and params.yaml; change into your clone")

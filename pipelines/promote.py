@@ -1,0 +1,173 @@
+"""Gather the evidence, decide, and apply: the one place where a model becomes champion."""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from components.errors import DataError, UsageError
+from components.evaluate.compare import Comparison
+from components.promote import Decision, Evidence, Gate, choose, decide
+from pipelines.evidence import compare, evidence, read_report
+from pipelines.paths import Paths
+from pipelines.registry import Registry, Version
+from pipelines.tracking.publish import find_run
+
+EvaluateAgain = Callable[[Path], Path]
+
+
+class PromoteSettings(Protocol):
+    """What of the settings a promotion reads: `promote.<task>` (the gate), `promote.rounds` and `seed`."""
+
+    @property
+    def promote(self) -> Any: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+
+
+def promote(
+    task: str,
+    paths: Paths,
+    settings: PromoteSettings,
+    reports: Sequence[Path],
+    evaluate_again: EvaluateAgain | None = None,
+    registry: Registry | None = None,
+) -> Decision:
+    """Register the published candidates, judge the best of them, and set the aliases by the verdict.
+
+    `reports` are evaluation folders; skipped models and other tasks are passed over. `evaluate_again` evaluates a
+    model.keras on the current test set and answers the folder; it is called when the champion was tested on another.
+    Repeating a decision changes nothing and writes nothing. Raises UsageError when there is no candidate, ServiceError
+    when the registry cannot be read (the champion then stays what it is).
+    """
+    registry = registry or Registry(paths)
+    folders = candidates(task, reports)
+    gate = gate_of(task, settings)
+    with registry.promoting(), tempfile.TemporaryDirectory() as scratch:
+        versions = {sha: register(registry, task, sha) for sha in folders}
+        chosen = choose([evidence(folder) for folder in folders.values()], gate.metric)
+        champion = registry.at(task, "champion")
+        judge = _Judge(task, settings, gate, registry, evaluate_again, Path(scratch))
+        return judge.settle(chosen, folders, versions[chosen.sha256], champion)
+
+
+def candidates(task: str, reports: Sequence[Path]) -> dict[str, Path]:
+    """Evaluation folders of the task by the hash of their model. Raises UsageError when there is none."""
+    read = {folder: read_report(folder) for folder in reports}
+    found = {report["model_sha256"]: folder for folder, report in read.items() if "skipped" not in report and report["task"] == task}
+    if not found:
+        raise UsageError(f"there is no evaluated {task} model: run `visionloop run --task {task}`")
+    return found
+
+
+def gate_of(task: str, settings: PromoteSettings) -> Gate:
+    """The gate params.yaml asks for; a guardrail it does not name is not asked for."""
+    block = getattr(settings.promote, task)
+    return Gate(**{part.name: getattr(block, part.name) for part in fields(Gate) if hasattr(block, part.name)})
+
+
+def register(registry: Registry, task: str, model_sha256: str) -> Version:
+    """The registered version of published weights. Raises UsageError when they were not published."""
+    run = find_run(registry.store, task, model_sha256)
+    if run is None:
+        raise UsageError(f"the {task} model {model_sha256[:12]} is not published yet: run `visionloop run`")
+    return registry.register(task, run.info.run_id)
+
+
+class _Judge:
+    """One promotion under the lock: what was seen, and what is done about it."""
+
+    def __init__(
+        self, task: str, settings: PromoteSettings, gate: Gate, registry: Registry, evaluate_again: EvaluateAgain | None, scratch: Path
+    ) -> None:
+        self.task, self.settings, self.gate, self.registry = task, settings, gate, registry
+        self.evaluate_again, self.scratch = evaluate_again, scratch
+
+    def settle(self, chosen: Evidence, folders: Mapping[str, Path], version: Version, champion: Version | None) -> Decision:
+        """Answer the recorded decision where there is one, otherwise decide and record; then set the aliases."""
+        if champion is not None and champion.sha256 == chosen.sha256:
+            return Decision("keep", [f"{chosen.model} is already champion"], None, self.gate.hash)
+        if version.rolled_back:
+            reason = f"{chosen.model} (version {version.number}) was rolled back at {version.rolled_back}: it is not promoted again"
+            return Decision("keep", [reason], None, self.gate.hash)
+        key = decision_key(chosen, champion, self.gate)
+        recorded = self._recorded(key)
+        if recorded is None or recorded.verdict == "refused":
+            # What was refused for want of evidence may have it now.
+            decision = self._decide(chosen, folders, champion)
+            if recorded is None or decision.reasons != recorded.reasons:
+                self._record(key, decision, version, champion)
+            recorded = decision
+        self._apply(recorded, version, champion)
+        return recorded
+
+    def _decide(self, chosen: Evidence, folders: Mapping[str, Path], champion: Version | None) -> Decision:
+        if champion is None:
+            return decide(chosen, None, self.gate)
+        folder = self._champion_folder(champion, chosen.test_digest, folders)
+        theirs = evidence(folder)
+        comparison = None
+        if theirs.test_digest == chosen.test_digest:
+            comparison = compare(
+                self.task, self.gate.metric, folders[chosen.sha256], folder, self.settings.seed, self.settings.promote.rounds
+            )
+        return decide(chosen, theirs, self.gate, comparison)
+
+    def _champion_folder(self, champion: Version, test_digest: str, folders: Mapping[str, Path]) -> Path:
+        folder = folders.get(champion.sha256) or self.registry.evaluation(champion, self.scratch)
+        if evidence(folder).test_digest == test_digest or self.evaluate_again is None:
+            return folder
+        again = self.evaluate_again(self.registry.model_file(champion, self.scratch))
+        if evidence(again).sha256 != champion.sha256:
+            raise DataError(f"{again} is an evaluation of {evidence(again).sha256[:12]}, expected the champion {champion.sha256[:12]}")
+        return again
+
+    def _recorded(self, key: str) -> Decision | None:
+        entry = next((entry for entry in reversed(self.registry.history(self.task)) if entry.get("key") == key), None)
+        if entry is None:
+            return None
+        comparison = Comparison(**entry["comparison"]) if entry["comparison"] else None
+        return Decision(entry["verdict"], entry["reasons"], comparison, entry["gate_hash"])
+
+    def _record(self, key: str, decision: Decision, version: Version, champion: Version | None) -> None:
+        entry = self.registry.ledger.append(
+            {
+                "task": self.task,
+                "event": "decision",
+                "key": key,
+                "verdict": decision.verdict,
+                "reasons": decision.reasons,
+                "comparison": _plain(decision.comparison),
+                "gate": asdict(self.gate),
+                "gate_hash": decision.gate_hash,
+                "candidate": version.named(),
+                "champion": champion.named() if champion else None,
+            }
+        )
+        named = {"verdict": decision.verdict, "decided": entry["at"], "reasons": "; ".join(decision.reasons), "decision": key}
+        self.registry.tag(version, {f"visionloop.{name}": value for name, value in named.items()})
+
+    def _apply(self, decision: Decision, version: Version, champion: Version | None) -> None:
+        if decision.verdict != "promote":
+            if self.registry.at(self.task, "challenger") != version:
+                self.registry.assign(version, "challenger")
+            return
+        if champion is not None:
+            self.registry.assign(champion, "previous")
+        self.registry.assign(version, "champion")
+        if self.registry.at(self.task, "challenger"):
+            self.registry.release(self.task, "challenger")
+
+
+def decision_key(chosen: Evidence, champion: Version | None, gate: Gate) -> str:
+    """The same candidate, champion, test set and gate have the same decision."""
+    seen = champion.sha256 if champion else "none"
+    return hashlib.sha256("\n".join([chosen.sha256, seen, chosen.test_digest, gate.hash]).encode()).hexdigest()
+
+
+def _plain(comparison: Any) -> dict[str, Any] | None:
+    # JSON has no NaN; the reasons say that the difference is undefined.
+    return asdict(comparison) if comparison is not None and math.isfinite(comparison.low + comparison.high) else None

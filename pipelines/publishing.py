@@ -1,0 +1,81 @@
+"""From the files of the stages to MLflow: publish a model's run, decide for a task."""
+
+import logging
+import subprocess
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipelines import settings, versions
+from pipelines.digest import sha256
+from pipelines.evidence import read_report
+from pipelines.paths import Paths
+
+log = logging.getLogger(__name__)
+
+
+def publish_model(paths: Paths, model: str, tags: dict[str, str]) -> str | None:
+    """Complete the model's MLflow run, once; answers its id, None for a model that was skipped.
+
+    Raises ServiceError when MLflow is away: nothing is lost then, and the next call publishes.
+    """
+    from pipelines.tracking import Tracking
+
+    report = read_report(paths.evaluate(model))
+    if "skipped" in report:
+        return None
+    shown = [paths.train(model) / "curves.png", paths.augment(report["task"]) / "preview.png"]
+    pictures = [path for path in shown if path.is_file()]
+    return Tracking(paths).publish(paths.train(model), paths.evaluate(model), pictures, {**lineage(paths), **tags})
+
+
+def lineage(paths: Paths) -> dict[str, str]:
+    """What a run comes from: git commit, data revision, and the hash of dvc.lock."""
+    lock = paths.root / "dvc.lock"
+    known = {"git_commit": _git_commit(paths), "data_revision": versions.data_digest(paths), "dvc_lock": sha256(lock) if lock.is_file() else ""}
+    return {name: value for name, value in known.items() if value}
+
+
+def _git_commit(paths: Paths) -> str:
+    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=paths.root, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+def promote_models(paths: Paths, task: str, models: list[str]) -> dict[str, Any] | None:
+    """Decide for the evaluated models of a task; None when none of them was evaluated.
+
+    The champion is evaluated again first where it was tested on other images than the candidates.
+    """
+    from pipelines.promote import promote
+
+    folders = [paths.evaluate(model) for model in models if "skipped" not in read_report(paths.evaluate(model))]
+    if not folders:
+        return None
+    knobs = settings.load(paths.params)
+    with tempfile.TemporaryDirectory() as scratch:
+        decision = promote(task, paths, knobs, folders, lambda model_file: _evaluate_champion(paths, knobs, task, model_file, Path(scratch)))
+    return asdict(decision)
+
+
+def _evaluate_champion(paths: Paths, knobs: settings.Settings, task: str, model_file: Path, scratch: Path) -> Path:
+    """Evaluate the champion's own model on today's test images; answers the folder."""
+    from components.data.tables import TASKS
+    from components.errors import DataError
+    from pipelines.registry import Registry
+    from pipelines.stages.evaluate import evaluate_model
+
+    assert task in TASKS
+    registry = Registry(paths)
+    champion = registry.at(task, "champion")
+    if champion is None:
+        raise DataError(f"the {task} champion vanished while it was to be evaluated again: run the same command again")
+    report = read_report(registry.evaluation(champion, scratch / "before"))
+    log.info("%s was tested on other images: it is evaluated again on today's", report["model"])
+    cost = report["metrics"]
+    known = {"seconds": cost["cost/train_seconds"], "parameters": cost["cost/parameters"], "flops": cost["cost/flops"]}
+    params = {key: value for key, value in report["params"].items() if key != "seed"}
+    about = {"name": report["model"], "classes": report["classes"], "data_digest": report["data_digest"], "seed": report["params"]["seed"]}
+    target = scratch / "again"
+    evaluate_model(paths, knobs, (model_file, {**about, **known, "params": params}), target, task)
+    return target

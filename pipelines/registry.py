@@ -1,0 +1,228 @@
+"""Registered models: `classifier` and `detector`, their versions, and who is champion.
+
+A registry that cannot be read never means "no champion": only MLflow's own "does not exist" does.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from components.errors import DataError, ServiceError, UsageError
+from pipelines.digest import sha256
+from pipelines.ledger import Ledger
+from pipelines.paths import Paths
+from pipelines.tracking.live import MODEL, MODEL_SHA256
+from pipelines.tracking.publish import EVALUATION, LOGGED_MODEL, NOTE
+from pipelines.tracking.store import Store, open_store, patience, service
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+Alias = Literal["champion", "challenger", "previous"]
+
+NAMES = {"classification": "classifier", "detection": "detector"}
+TEST_DIGEST, DATA_DIGEST = "visionloop.test_digest", "visionloop.data_digest"
+ROLLED_BACK = "visionloop.rolled_back"
+LOCK_SECONDS = 300.0
+REQUEST_SECONDS, RETRIES = 30, 2
+REMEDY = "The champion is unchanged; check the store and run the command again"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered version: `number` counts from 1, `sha256` is that of its model.keras."""
+
+    name: str
+    number: int
+    run_id: str
+    model: str
+    sha256: str
+    test_digest: str
+    data_digest: str
+    rolled_back: str | None
+
+    def named(self) -> dict[str, Any]:
+        """What the ledger says of it."""
+        return {"version": self.number, "model": self.model, "sha256": self.sha256, "run_id": self.run_id}
+
+
+class Registry:
+    """The registered models of one project, in the same store as its runs."""
+
+    def __init__(self, paths: Paths, tracking_uri: str | None = None, store: Store | None = None) -> None:
+        self.store = store or open_store(paths, tracking_uri)
+        self.ledger = Ledger(paths.mlflow_store / "ledger.jsonl")
+
+    def register(self, task: str, run_id: str) -> Version:
+        """The version of a published run, made when there is none; the same weights never get two.
+
+        Raises UsageError when the run was not published.
+        """
+        with self._service(), self.store.lock("register"):
+            run = self.store.client.get_run(run_id)
+            tags = run.data.tags
+            if EVALUATION not in tags or LOGGED_MODEL not in tags:
+                raise UsageError(f"run {run_id} is not published yet: run `visionloop run`")
+            self._registered_model(task)
+            found = self.store.client.search_model_versions(f"name = '{NAMES[task]}' and tags.`{MODEL_SHA256}` = '{tags[MODEL_SHA256]}'")
+            return _version(found[0] if found else self._create(task, run_id, tags))
+
+    def at(self, task: str, alias: Alias) -> Version | None:
+        """The version an alias names; None only when the registry says that there is none.
+
+        Raises ServiceError when the registry cannot be read.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with self._service():
+            try:
+                return _version(self.store.client.get_model_version_by_alias(NAMES[task], alias))
+            except MlflowException as error:
+                if _says_absent(error):
+                    return None
+                raise
+
+    def assign(self, version: Version, alias: Alias) -> None:
+        """Let the alias name this version."""
+        with self._service():
+            self.store.client.set_registered_model_alias(version.name, alias, str(version.number))
+
+    def release(self, task: str, alias: Alias) -> None:
+        """Let the alias name nothing."""
+        with self._service():
+            self.store.client.delete_registered_model_alias(NAMES[task], alias)
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Add tags to a version."""
+        with self._service():
+            for name, value in tags.items():
+                self.store.client.set_model_version_tag(version.name, str(version.number), name, value)
+
+    def untag(self, version: Version, name: str) -> None:
+        """Take a tag from a version."""
+        with self._service():
+            self.store.client.delete_model_version_tag(version.name, str(version.number), name)
+
+    def model_file(self, version: Version, folder: Path) -> Path:
+        """The version's model.keras, fetched below `folder` where it is not a file of this machine.
+
+        Raises DataError when its bytes are not those that were registered.
+        """
+        with self._service():
+            run = self.store.client.get_run(version.run_id)
+            logged = self.store.client.get_logged_model(run.data.tags[LOGGED_MODEL])
+            path = _download(self.store, f"{logged.artifact_location}/data/model.keras", folder)
+        found = sha256(path) if path.is_file() else "nothing"
+        if found != version.sha256:
+            raise DataError(
+                f"{version.name} version {version.number} is damaged: its model.keras has the hash {found[:12]}, "
+                f"{version.sha256[:12]} was registered; restore the store, or roll back to another version"
+            )
+        return path
+
+    def evaluation(self, version: Version, folder: Path) -> Path:
+        """The folder of the version's evaluation (report.json, predictions.parquet), fetched below `folder` where needed."""
+        with self._service():
+            target = None if self.store.embedded else str(folder)
+            return Path(self.store.client.download_artifacts(version.run_id, "evaluation", target))
+
+    def history(self, task: str) -> list[dict[str, Any]]:
+        """The ledger's entries of the task, oldest first."""
+        return self.ledger.entries(task)
+
+    @contextmanager
+    def promoting(self) -> Iterator[None]:
+        """Only one promotion or rollback at a time on this machine; what was read before must be read again inside.
+
+        Raises ServiceError when another one does not end within five minutes.
+        """
+        from filelock import Timeout
+
+        lock = self.store.lock("promote", LOCK_SECONDS)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ServiceError(
+                f"another promotion has held {lock.lock_file} for {LOCK_SECONDS:.0f} s: wait for its end, try again"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def rollback(self, task: str) -> dict[str, Any]:
+        """Put the previous champion back, and the present one in its place; answers the ledger's entry.
+
+        The version rolled back from is not promoted again until it is rolled back to. Raises UsageError when there is
+        no previous champion, DataError when its file is damaged: nothing has changed then.
+        """
+        with self.promoting(), tempfile.TemporaryDirectory() as folder:
+            champion, previous = self.at(task, "champion"), self.at(task, "previous")
+            if champion is None or previous is None:
+                raise UsageError(f"there is no previous {NAMES[task]} to roll back to; `visionloop history {task}` shows what happened")
+            self.model_file(previous, Path(folder))
+            entry = self.ledger.append({"task": task, "event": "rollback", "from": champion.named(), "to": previous.named()})
+            self.tag(champion, {ROLLED_BACK: entry["at"]})
+            if previous.rolled_back:
+                self.untag(previous, ROLLED_BACK)
+            # Champion first: killed in between, both aliases name the restored version, and nothing is without a champion.
+            self.assign(previous, "champion")
+            self.assign(champion, "previous")
+            return entry
+
+    def _service(self) -> Any:
+        return _patient(self.store.uri)
+
+    def _registered_model(self, task: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.store.client.get_registered_model(NAMES[task])
+        except MlflowException as error:
+            if not _says_absent(error):
+                raise
+            self.store.client.create_registered_model(NAMES[task], description=f"The {NAMES[task]} of this project; `champion` serves.")
+
+    def _create(self, task: str, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
+        kept = {name: tags[name] for name in (MODEL, MODEL_SHA256, TEST_DIGEST, DATA_DIGEST, EVALUATION) if name in tags}
+        logged = self.store.client.get_logged_model(tags[LOGGED_MODEL])
+        # Not models:/ID: the embedded store would look that up in the process's default store.
+        return self.store.client.create_model_version(
+            NAMES[task], logged.artifact_location, run_id, tags=kept, description=tags.get(NOTE), model_id=logged.model_id
+        )
+
+
+@contextmanager
+def _patient(uri: str) -> Iterator[None]:
+    with service(uri, REMEDY), patience(REQUEST_SECONDS, RETRIES):
+        yield
+
+
+def _says_absent(error: Any) -> bool:
+    # An alias that was never set is reported as an invalid value, a model that never was as not existing.
+    never_set = error.error_code == "INVALID_PARAMETER_VALUE" and "alias" in str(error) and "not found" in str(error)
+    return never_set or error.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+
+def _download(store: Store, uri: str, folder: Path) -> Path:
+    import mlflow.artifacts
+
+    target = None if store.embedded else str(folder)
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target, tracking_uri=store.uri))
+
+
+def _version(found: "ModelVersion") -> Version:
+    tags = found.tags
+    return Version(
+        name=found.name,
+        number=int(found.version),
+        run_id=str(found.run_id),
+        model=tags.get(MODEL, ""),
+        sha256=tags.get(MODEL_SHA256, ""),
+        test_digest=tags.get(TEST_DIGEST, ""),
+        data_digest=tags.get(DATA_DIGEST, ""),
+        rolled_back=tags.get(ROLLED_BACK),
+    )

@@ -1,0 +1,67 @@
+"""`visionloop run`: the whole loop, with a Prefect server of its own where there is none."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from components.errors import ServiceError, UsageError, VisionloopError
+from pipelines import data_commands, settings
+from pipelines.overrides import overridden
+from pipelines.paths import Paths
+from pipelines.report import console
+
+
+def run(paths: Paths, tasks: list[str] | None, models: list[str] | None, assignments: list[str], *, require: bool, as_json: bool) -> int:
+    """Run the flow and print what came of it; answers 1 when `require` is asked for and a task's candidate lost.
+
+    Raises VisionloopError subclasses for what a user can mend.
+    """
+    from filelock import FileLock, Timeout
+
+    start = time.monotonic()
+    paths.private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with FileLock(paths.private / "run.lock", timeout=0), overridden(paths, assignments):
+            settings.load(paths.params)
+            data_commands.ensure_data(paths)
+            result = _flow(paths, tasks, models)
+    except Timeout:
+        raise UsageError(f"another `visionloop run` works in {paths.root}: wait for it to end") from None
+    if as_json:
+        print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+    else:
+        console.show(paths, result, time.monotonic() - start)
+    verdicts = [decision["verdict"] for decision in result["decisions"].values()]
+    return 1 if require and any(verdict != "promote" for verdict in verdicts) else 0
+
+
+def _flow(paths: Paths, tasks: list[str] | None, models: list[str] | None) -> dict[str, Any]:
+    from pipelines import dvc_stages
+    from pipelines.prefect_server import prefect_server
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        dvc_stages.end_all()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with prefect_server(paths) as server:
+            import prefect.main  # noqa: F401  loads while the server starts
+
+            from pipelines.flows import select, visionloop
+
+            select(settings.load(paths.params), tasks, models)
+            server.ready()
+            os.chdir(paths.root)
+            return dict(visionloop(tasks, models, str(paths.root)))
+    finally:
+        dvc_stages.end_all()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Path", "ServiceError", "VisionloopError", "run"]

@@ -1,0 +1,214 @@
+"""params.yaml as frozen dataclasses: unknown keys and wrong types are refused, with the nearest valid name."""
+
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from components.errors import UsageError
+from components.train.config import TrainConfig
+
+Task = Literal["classification", "detection"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    format: Literal["auto", "folder", "yolo", "voc"]
+    group_pattern: str | None
+
+
+@dataclass(frozen=True)
+class Data:
+    classification: Dataset
+    detection: Dataset
+
+
+@dataclass(frozen=True)
+class Validate:
+    on_bad: Literal["quarantine", "fail", "report"]
+    max_bad_fraction: float
+    min_side: int
+    max_side: int
+    min_images_per_class: int
+    labels: list[str] | None
+
+
+@dataclass(frozen=True)
+class Split:
+    train: float
+    val: float
+    test: float
+
+
+@dataclass(frozen=True)
+class Augment:
+    classification: str | list[dict[str, Any]]
+    detection: str | list[dict[str, Any]]
+    preview_images: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of `models:` with the defaults of `train:` filled in."""
+
+    name: str
+    task: Task
+    architecture: str
+    weights: str | None
+    image_size: int
+    train_size: int | None
+    train: TrainConfig
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    top_k: int
+    calibration_bins: int
+    worst: int
+    latency_images: int
+
+
+@dataclass(frozen=True)
+class Gate:
+    metric: str
+    floor: float
+    margin: float
+    max_recall_drop: float
+    max_size_ratio: float
+    max_latency_ratio: float
+    max_ece_rise: float | None
+
+
+@dataclass(frozen=True)
+class Promote:
+    rounds: int
+    classification: Gate
+    detection: Gate
+
+
+@dataclass(frozen=True)
+class Run:
+    stage_timeout: int
+    retries: int
+    trainings_at_once: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int
+    data: Data
+    validate: Validate
+    split: Split
+    augment: Augment
+    models: dict[str, Model]
+    evaluate: Evaluate
+    promote: Promote
+    run: Run
+
+
+MODEL_KEYS = ("task", "architecture", "weights", "image_size", "train_size")
+
+
+def load(path: Path) -> Settings:
+    """Read params.yaml. Raises UsageError naming the file and the key that is wrong."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} could not be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid YAML: {error}") from None
+    return parse(raw, str(path))
+
+
+def parse(raw: Any, source: str = "params.yaml") -> Settings:
+    """Settings of the mapping that a params.yaml holds. Raises UsageError naming the key that is wrong."""
+    from pydantic import TypeAdapter
+
+    if not isinstance(raw, dict):
+        raise UsageError(f"{source} holds {type(raw).__name__}, expected a mapping with the blocks {_blocks()}")
+    raw = dict(raw)
+    _refuse_unknown(raw, [*_blocks(), "train"], source, "")
+    defaults, models = raw.pop("train", None), raw.get("models")
+    if not isinstance(defaults, dict) or not isinstance(models, dict) or not models:
+        raise UsageError(f"{source}: `train` and `models` must be mappings, and `models` must name one model at least")
+    raw["models"] = {str(name): _model(str(name), block, defaults, source) for name, block in models.items()}
+    settings: Settings = _checked(TypeAdapter(_strict(Settings)), raw, source)
+    _refuse_impossible(settings, source)
+    return settings
+
+
+def _blocks() -> list[str]:
+    return [field.name for field in fields(Settings)]
+
+
+def _model(name: str, block: Any, defaults: dict[str, Any], source: str) -> dict[str, Any]:
+    if not isinstance(block, dict):
+        raise UsageError(f"{source}: models.{name} is {block!r}, expected a mapping with {', '.join(MODEL_KEYS)}")
+    knobs = [field.name for field in fields(TrainConfig)]
+    _refuse_unknown(defaults, knobs, source, "train.")
+    _refuse_unknown(block, [*MODEL_KEYS, *knobs], source, f"models.{name}.")
+    own = {key: value for key, value in block.items() if key in knobs}
+    return {"name": name, "train_size": None, **{key: block[key] for key in MODEL_KEYS if key in block}, "train": {**defaults, **own}}
+
+
+def _refuse_unknown(block: dict[str, Any], known: list[str], source: str, prefix: str) -> None:
+    for key in block:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else f"; known: {', '.join(known)}"
+            raise UsageError(f"{source}: unknown parameter {prefix}{key}{hint}")
+
+
+def _strict(kind: type) -> Any:
+    for part in (Settings, Data, Dataset, Validate, Split, Augment, Model, TrainConfig, Evaluate, Gate, Promote, Run):
+        part.__pydantic_config__ = {"extra": "forbid", "strict": False}  # type: ignore[attr-defined]
+    return kind
+
+
+def _checked(adapter: Any, raw: dict[str, Any], source: str) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return adapter.validate_python(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "unexpected_keyword_argument":
+            raise UsageError(f"{source}: unknown parameter {key}{_nearest(first['loc'])}") from None
+        raise UsageError(f"{source}: {key} is {first['input']!r}: {first['msg'].lower()}") from None
+
+
+def _nearest(location: tuple[Any, ...]) -> str:
+    known = sorted({field.name for part in (Data, Dataset, Validate, Split, Augment, Evaluate, Gate, Promote, Run) for field in fields(part)})
+    near = get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {'.'.join([*map(str, location[:-1]), near[0]])}?" if near else ""
+
+
+def _refuse_impossible(settings: Settings, source: str) -> None:
+    shares = asdict(settings.split)
+    if min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
+        raise UsageError(f"{source}: split is {shares}, expected three shares above 0 that add up to 1")
+    for model in settings.models.values():
+        config = model.train
+        if min(config.epochs, config.batch_size, config.threads) < 1 or not 0 <= config.frozen_epochs < config.epochs:
+            raise UsageError(f"{source}: models.{model.name}: epochs, batch_size and threads must be 1 or more, frozen_epochs below epochs")
+
+
+def override(raw: dict[str, Any], assignments: list[str]) -> None:
+    """Apply `key.path=value` assignments to the mapping itself; values are read as YAML.
+
+    Raises UsageError for an assignment that is no `key=value` or names a block that does not exist.
+    """
+    for assignment in assignments:
+        key, sign, value = assignment.partition("=")
+        parts = key.strip().split(".")
+        if not sign or not all(parts):
+            raise UsageError(f"--set got {assignment!r}, expected key=value, for instance train.epochs=3")
+        block: Any = raw
+        for part in parts[:-1]:
+            block = block.get(part) if isinstance(block, dict) else None
+        if not isinstance(block, dict):
+            raise UsageError(f"--set {assignment}: params.yaml has no block {'.'.join(parts[:-1])!r}")
+        block[parts[-1]] = yaml.safe_load(value)

@@ -1,0 +1,66 @@
+"""The evaluate stage for classifiers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from components.evaluate import classification, pictures
+from components.predict import latency_ms, load_model, probabilities
+from components.train.targets import class_targets
+from pipelines.paths import Paths
+from pipelines.stages.evaluate import SPLITS, Findings
+from pipelines.stages.examples import Dataset, pixels
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+
+
+def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[str, Any], files: tuple[Path, Path]) -> Findings:
+    """Metrics on val and test, predictions.parquet, truth.parquet and the pictures."""
+    model_file, folder = files
+    knobs, size, classes = settings.evaluate, about["params"]["image_size"], about["classes"]
+    model = load_model(model_file)
+    metrics, frames, test = {}, [], None
+    for split in SPLITS:
+        images = dataset.part(split)
+        shown = pixels(paths, images, dataset.task, size)
+        found, truth = probabilities(model, shown), class_targets(images["label"].tolist(), classes)
+        metrics[split] = classification.class_metrics(truth, found, knobs.top_k, knobs.calibration_bins)
+        frames.append(_rows(images, found, classes))
+        test = (shown, found, truth)
+    assert test is not None
+    rows = pd.concat(frames, ignore_index=True)
+    rows.to_parquet(folder / "predictions.parquet", index=False)
+    rows[["image_id", "label"]].to_parquet(folder / "truth.parquet", index=False)
+    _draw(settings, classes, test, folder / "pictures")
+    recalls = classification.per_class(test[2], test[1].argmax(axis=1), classes)
+    return Findings(metrics, recalls, {}, latency_ms(model, test[0], knobs.latency_images))
+
+
+def _rows(images: pd.DataFrame, found: Any, classes: list[str]) -> pd.DataFrame:
+    rows = images[["image_id", "path", "group_id", "split", "label"]].copy()
+    rows["predicted"] = [classes[number] for number in found.argmax(axis=1)]
+    rows["confidence"] = found.max(axis=1).astype(np.float64)
+    rows["correct"] = rows["predicted"] == rows["label"]
+    return rows
+
+
+def _draw(settings: "Settings", classes: list[str], test: tuple[Any, Any, Any], folder: Path) -> None:
+    shown, found, truth = test
+    predicted, confidence = found.argmax(axis=1), found.max(axis=1)
+    matrix = classification.confusion(truth, predicted, len(classes))
+    pictures.confusion_picture(matrix, classes, "test images", folder / "confusion.png")
+    pictures.reliability_picture(confidence, predicted == truth, settings.evaluate.calibration_bins, folder / "reliability.png")
+    some = np.sort(np.random.default_rng(settings.seed).permutation(len(truth))[:18])
+    wrong = np.flatnonzero(predicted != truth)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][: settings.evaluate.worst]
+    for rows, title, name in ((some, "predictions on test images", "predictions"), (worst, "the most confident errors", "worst_errors")):
+        captions = [(_caption(classes, truth[i], predicted[i], confidence[i]), bool(predicted[i] == truth[i])) for i in rows]
+        pictures.gallery([np.asarray(shown[i]) for i in rows], captions, title, folder / f"{name}.png")
+
+
+def _caption(classes: list[str], truth: int, predicted: int, confidence: float) -> str:
+    guess = f"{classes[predicted]} {confidence:.0%}"
+    return guess if truth == predicted else f"{guess}\nis {classes[truth]}"

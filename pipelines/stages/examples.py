@@ -1,0 +1,78 @@
+"""Training examples from the tables that the split stage wrote."""
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from components.data import tables
+from pipelines.paths import Paths
+
+if TYPE_CHECKING:
+    from components.train.examples import Examples
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One task's usable images and boxes, each image with its split, and the class names in order."""
+
+    task: str
+    classes: list[str]
+    images: pd.DataFrame
+    boxes: pd.DataFrame
+
+    @property
+    def is_absent(self) -> bool:
+        return self.images.empty
+
+    def part(self, split: str) -> pd.DataFrame:
+        return self.images[self.images["split"] == split].reset_index(drop=True)
+
+
+def read_dataset(paths: Paths, task: str) -> Dataset:
+    """The task's tables without what is quarantined. Raises DataError when the split stage has not run."""
+    folder = paths.split(task)
+    images = tables.read(folder / "images.parquet", tables.IMAGES)
+    boxes = tables.read(folder / "boxes.parquet", tables.BOXES)
+    classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+    return Dataset(task, classes, *tables.usable(images, boxes))
+
+
+def pixels(paths: Paths, images: pd.DataFrame, task: str, size: int) -> NDArray[np.uint8]:
+    """The images at the model's size, (N, size, size, 3) uint8, decoded once and kept on disk."""
+    from components.data import decode
+    from components.train.cache import cached_pixels
+
+    def letterboxed(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+        return decode.letterbox(image, side)[0]
+
+    resize = letterboxed if task == tables.DETECTION else decode.resize_crop
+    files = [paths.data / path for path in images["path"]]
+    total = len(files)
+
+    def progress(done: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\rdecoding {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return cached_pixels(images["image_id"].tolist(), files, size, resize, paths.private / "pixels", progress)
+
+
+def examples(paths: Paths, dataset: Dataset, split: str, size: int) -> "Examples":
+    """One split's images and targets, ready to batch."""
+    from components.train.examples import Examples, image_key
+    from components.train.targets import box_targets, class_targets
+
+    images = dataset.part(split)
+    keys = np.array([image_key(image_id) for image_id in images["image_id"]], np.int64)
+    if dataset.task == tables.DETECTION:
+        targets = box_targets(images, dataset.boxes, dataset.classes)
+    else:
+        targets = class_targets(images["label"].tolist(), dataset.classes)
+    return Examples(pixels(paths, images, dataset.task, size), targets, keys)

@@ -1,0 +1,91 @@
+"""A run that grows while its model trains. A side channel: nothing here raises, and a server away costs it once."""
+
+import logging
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from pipelines.tracking.store import Store, patience
+
+LOG = logging.getLogger(__name__)
+
+REQUEST_SECONDS = 2
+HOST, PID, STARTED = "visionloop.owner.host", "visionloop.owner.pid", "visionloop.owner.started"
+MODEL = "visionloop.model"
+MODEL_SHA256 = "visionloop.model_sha256"
+
+
+@dataclass
+class LiveRun:
+    """One training under way. After the first failure it stays silent: publishing fills in what is missing."""
+
+    store: Store
+    run_id: str
+    away: bool = False
+
+    def log_epoch(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log one epoch's metrics; `step` is the epoch."""
+        if self.away:
+            return
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        with self._quietly():
+            self.store.client.log_batch(self.run_id, [Metric(name, float(value), now, step) for name, value in metrics.items()])
+
+    def finish(self, model_sha256: str) -> None:
+        """Close the run, under the weights' hash by which publishing finds it."""
+        if self.away:
+            return
+        with self._quietly():
+            self.store.client.set_tag(self.run_id, MODEL_SHA256, model_sha256)
+            self.store.client.set_terminated(self.run_id, "FINISHED")
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        try:
+            with patience(REQUEST_SECONDS, 0):
+                yield
+        except Exception as error:
+            self.away = True
+            LOG.warning("live metrics stop here, the training goes on; the next `visionloop run` publishes them: %s", error)
+
+
+def start(store: Store, task: str, model: str, run_name: str, params: Mapping[str, object], tags: Mapping[str, str]) -> LiveRun | None:
+    """Open a run for a training that begins now, or None, with a warning, when MLflow is away."""
+    owner = psutil.Process()
+    marks = {HOST: socket.gethostname(), PID: str(owner.pid), STARTED: f"{owner.create_time():.2f}", MODEL: model}
+    try:
+        from mlflow.entities import Param
+
+        with patience(REQUEST_SECONDS, 0):
+            reconcile(store, task)
+            run = store.client.create_run(store.experiment(task), run_name=run_name, tags={**tags, **marks})
+            store.client.log_batch(run.info.run_id, params=[Param(name, str(value)) for name, value in params.items()])
+    except Exception as error:
+        LOG.warning("no live metrics for %s, the training goes on; the next `visionloop run` publishes it: %s", model, error)
+        return None
+    return LiveRun(store, run.info.run_id)
+
+
+def reconcile(store: Store, task: str) -> list[str]:
+    """Mark as KILLED the runs whose process, on this host, is no more; answers their ids."""
+    killed = []
+    here = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{socket.gethostname()}'"
+    for run in store.client.search_runs([store.experiment(task)], here):
+        if not _alive(int(run.data.tags[PID]), float(run.data.tags[STARTED])):
+            store.client.set_terminated(run.info.run_id, "KILLED")
+            killed.append(run.info.run_id)
+    return killed
+
+
+def _alive(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,65 @@
+"""The folder MLflow loads a model from, around the very file that was evaluated."""
+
+import importlib
+import pkgutil
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REQUIREMENTS = ("tensorflow", "keras", "numpy", "mlflow")
+ANY_SIZE = 64
+
+
+def load_keras(path: Path) -> Any:
+    """Read a .keras file, with the layers of this project known, running none of the code a file may carry."""
+    import keras
+
+    import components.models
+
+    for module in pkgutil.walk_packages(components.models.__path__, "components.models."):
+        importlib.import_module(module.name)
+    return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str, load: Callable[[Path], Any] | None) -> None:
+    """Write `folder`: MLmodel with signature and input example, requirements, and data/model.keras.
+
+    MLflow saves models again, which gives other bytes, and pickles every registered class; the evaluated file takes
+    the place of the first, and the second is left out: layers of this project are found by importing it.
+    """
+    import mlflow.tensorflow
+    from mlflow.models import Model, infer_signature
+
+    model = (load or load_keras)(model_file)
+    example = _example(model)
+    signature = infer_signature(example, _plain(model(example, training=False)))
+    mlflow.tensorflow.save_model(
+        model,
+        str(folder),
+        mlflow_model=Model(model_id=model_id, run_id=run_id, artifact_path="model"),
+        signature=signature,
+        input_example=example,
+        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+    )
+    shutil.copyfile(model_file, folder / "data" / "model.keras")
+    for pickled in (folder / "data").glob("*.cloudpickle"):
+        pickled.unlink()
+
+
+def _example(model: Any) -> np.ndarray:
+    """One mid-gray image of the model's input shape, a free height or width being 64 pixels."""
+    inputs = model.inputs[0]
+    shape = [1, *(size or ANY_SIZE for size in inputs.shape[1:])]
+    return np.full(shape, 127, np.dtype(inputs.dtype))
+
+
+def _plain(outputs: Any) -> Any:
+    if isinstance(outputs, dict):
+        return {name: np.asarray(value) for name, value in outputs.items()}
+    if isinstance(outputs, (list, tuple)):
+        return {f"output_{index}": np.asarray(value) for index, value in enumerate(outputs)}
+    return np.asarray(outputs)

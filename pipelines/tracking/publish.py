@@ -1,0 +1,229 @@
+"""Complete a candidate's run from the files its training and evaluation left: once, whatever was interrupted before."""
+
+import csv
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from components.errors import DataError
+from pipelines.digest import sha256
+from pipelines.tracking.describe import describe
+from pipelines.tracking.live import MODEL, MODEL_SHA256
+from pipelines.tracking.model_files import write_model_files
+from pipelines.tracking.store import Store, patience, service
+
+EVALUATION = "visionloop.evaluation_sha256"
+BACKFILLED = "visionloop.backfilled"
+LOGGED_MODEL = "visionloop.logged_model"
+NOTE = "mlflow.note.content"
+COMMIT = "mlflow.source.git.commit"
+REMEDY = "The model and its evaluation are kept in outputs/; the next `visionloop run` publishes them"
+REQUEST_SECONDS, RETRIES = 30, 2
+METRICS_A_REQUEST = 1000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The files of one trained and evaluated model."""
+
+    model_dir: Path
+    evaluate_dir: Path
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """report.json of the evaluation. Raises DataError when it is missing or no JSON."""
+        path = self.evaluate_dir / "report.json"
+        try:
+            return dict(json.loads(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read ({error}): run the evaluate stage again") from error
+
+    @property
+    def model_file(self) -> Path:
+        """The trained model."""
+        return self.model_dir / "model.keras"
+
+    @property
+    def run_name(self) -> str:
+        """`<model>-<short data hash>`, the name a live run has too."""
+        return f"{self.report['model']}-{self.report['data_digest'][:8]}"
+
+    @cached_property
+    def evaluation(self) -> str:
+        """The hash by which a repeated publication knows that nothing is new."""
+        return sha256(self.evaluate_dir / "report.json")
+
+    def check(self) -> None:
+        """Raise DataError unless the model file is the one that was evaluated."""
+        if not self.model_file.is_file():
+            raise DataError(f"{self.model_file} does not exist: run the train stage (`dvc repro`)")
+        found = sha256(self.model_file)
+        if found != self.report["model_sha256"]:
+            evaluated = self.report["model_sha256"]
+            raise DataError(f"{self.model_file} has the hash {found[:12]}, but {evaluated[:12]} was evaluated: run `dvc repro`")
+
+
+def publish(
+    store: Store,
+    model_dir: Path,
+    evaluate_dir: Path,
+    pictures: Sequence[Path],
+    tags: Mapping[str, str],
+    load: Callable[[Path], Any] | None,
+) -> str | None:
+    """See Tracking.publish."""
+    candidate = Candidate(model_dir, evaluate_dir)
+    if "skipped" in candidate.report:
+        return None
+    with service(store.uri, REMEDY), patience(REQUEST_SECONDS, RETRIES), store.lock("publish"):
+        run = find_run(store, candidate.report["task"], candidate.report["model_sha256"])
+        if run is not None and run.data.tags.get(EVALUATION) == candidate.evaluation:
+            return str(run.info.run_id)
+        candidate.check()
+        run = run or _backfill(store, candidate)
+        _complete(store, run, candidate, pictures, tags, load)
+        return str(run.info.run_id)
+
+
+def find_run(store: Store, task: str, model_sha256: str) -> Any | None:
+    """The run of these weights, the published one first, then the oldest; None when there is none."""
+    same = f"tags.`{MODEL_SHA256}` = '{model_sha256}'"
+    runs = store.client.search_runs([store.experiment(task)], same, order_by=["attributes.start_time ASC"])
+    return next((run for run in runs if EVALUATION in run.data.tags), runs[0] if runs else None)
+
+
+def _backfill(store: Store, candidate: Candidate) -> Any:
+    report = candidate.report
+    marks = {MODEL: report["model"], MODEL_SHA256: report["model_sha256"], BACKFILLED: "true"}
+    return store.client.create_run(store.experiment(report["task"]), run_name=candidate.run_name, tags=marks)
+
+
+def _complete(
+    store: Store, run: Any, candidate: Candidate, pictures: Sequence[Path], tags: Mapping[str, str], load: Callable[[Path], Any] | None
+) -> None:
+    run_id, report = run.info.run_id, candidate.report
+    _log_params(store, run, report.get("params", {}))
+    last = _log_history(store, run, candidate.model_dir / "history.csv")
+    _log_final(store, run_id, report["metrics"], last)
+    _log_dataset(store, run_id, report)
+    _log_files(store, run_id, candidate, pictures)
+    if LOGGED_MODEL not in run.data.tags:
+        _log_model(store, run, candidate, load)
+    store.client.log_batch(run_id, tags=_tags(report, tags))
+    if run.info.status in ("RUNNING", "SCHEDULED"):
+        store.client.set_terminated(run_id, "FINISHED")
+    # Last: until it stands, a repeated publication does everything again.
+    store.client.set_tag(run_id, EVALUATION, candidate.evaluation)
+
+
+def _log_params(store: Store, run: Any, params: Mapping[str, object]) -> None:
+    from mlflow.entities import Param
+
+    missing = [Param(name, str(value)) for name, value in params.items() if name not in run.data.params]
+    if missing:
+        store.client.log_batch(run.info.run_id, params=missing)
+
+
+def _log_history(store: Store, run: Any, path: Path) -> int:
+    """Log the epochs of history.csv that the run lacks; answers the last epoch's number, 0 without a history."""
+    from mlflow.entities import Metric
+
+    rows = _history(path)
+    known = {
+        (name, point.step)
+        for name in ({name for _, metrics in rows for name in metrics} & run.data.metrics.keys())
+        for point in store.client.get_metric_history(run.info.run_id, name)
+    }
+    written = int(path.stat().st_mtime * 1000) if rows else 0
+    # One millisecond an epoch, so that MLflow's charts by time keep the order.
+    missing = [
+        Metric(name, value, written + step, step) for step, metrics in rows for name, value in metrics.items() if (name, step) not in known
+    ]
+    for start in range(0, len(missing), METRICS_A_REQUEST):
+        store.client.log_batch(run.info.run_id, metrics=missing[start : start + METRICS_A_REQUEST])
+    return max((step for step, _ in rows), default=0)
+
+
+def _history(path: Path) -> list[tuple[int, dict[str, float]]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [(int(float(row.pop("epoch"))), {name: float(value) for name, value in row.items() if value}) for row in rows]
+
+
+def _log_final(store: Store, run_id: str, metrics: Mapping[str, float | None], step: int) -> None:
+    """Log the evaluation's numbers at the last epoch's step: MLflow shows what was logged last of the highest step."""
+    from mlflow.entities import Metric
+
+    now = time.time_ns() // 1_000_000
+    numbers = {name: float(value) for name, value in metrics.items() if value is not None and math.isfinite(value)}
+    store.client.log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value in numbers.items()])
+
+
+def _log_dataset(store: Store, run_id: str, report: Mapping[str, Any]) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(
+        name=report["task"],
+        digest=report["data_digest"][:36],
+        source_type="local",
+        source=json.dumps({"uri": f"data/{report['task']}", "digest": report["data_digest"]}),
+        profile=json.dumps({"classes": len(report["classes"]), "test_digest": report["test_digest"]}),
+    )
+    store.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def _log_files(store: Store, run_id: str, candidate: Candidate, pictures: Sequence[Path]) -> None:
+    named = [candidate.evaluate_dir / name for name in candidate.report.get("pictures", [])]
+    with tempfile.TemporaryDirectory() as folder:
+        staged = Path(folder)
+        evaluation = [path for path in sorted(candidate.evaluate_dir.iterdir()) if path.suffix in (".json", ".parquet", ".csv")]
+        for place, files in (("evaluation", evaluation), ("pictures", [*named, *pictures])):
+            (staged / place).mkdir()
+            for file in files:
+                if not file.is_file():
+                    raise DataError(f"{file} does not exist, but the report or the caller names it: run the evaluate stage again")
+                (staged / place / file.name).write_bytes(file.read_bytes())
+        history = candidate.model_dir / "history.csv"
+        if history.is_file():
+            (staged / "evaluation" / history.name).write_bytes(history.read_bytes())
+        store.client.log_artifacts(run_id, folder)
+
+
+def _log_model(store: Store, run: Any, candidate: Candidate, load: Callable[[Path], Any] | None) -> None:
+    from mlflow.entities import LoggedModelOutput
+
+    client, report, run_id = store.client, candidate.report, run.info.run_id
+    model = client.create_logged_model(
+        run.info.experiment_id,
+        name=report["model"],
+        source_run_id=run_id,
+        model_type=report["architecture"],
+        tags={MODEL_SHA256: report["model_sha256"]},
+        params={name: str(value) for name, value in report.get("params", {}).items()},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "model"
+        write_model_files(candidate.model_file, files, model.model_id, run_id, load)
+        client.log_model_artifacts(model.model_id, str(files))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+    client.set_tag(run_id, LOGGED_MODEL, model.model_id)
+
+
+def _tags(report: Mapping[str, Any], tags: Mapping[str, str]) -> list[Any]:
+    from mlflow.entities import RunTag
+
+    named = {f"visionloop.{name}": value for name, value in tags.items()}
+    named |= {f"visionloop.{name}": report[name] for name in ("architecture", "test_digest", "data_digest")}
+    named |= {NOTE: describe(report), "mlflow.source.name": "visionloop"}
+    if "git_commit" in tags:
+        named[COMMIT] = tags["git_commit"]
+    return [RunTag(name, str(value)) for name, value in named.items()]

@@ -1,0 +1,223 @@
+"""From evaluated candidates to aliases: the decision is applied once, whoever repeats it and wherever it was cut."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from components.errors import DataError, UsageError
+from components.promote import Decision
+from pipelines.digest import sha256
+from pipelines.evidence import compare, macro_f1
+from pipelines.paths import Paths
+from pipelines.promote import promote
+from pipelines.registry import Registry
+from pipelines.tracking import Tracking
+from tests.pipelines.fabricate import Made, classifier, project, settings, write_evaluation
+
+TASK = "classification"
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return project(tmp_path / "project")
+
+
+@pytest.fixture
+def registry(paths: Paths) -> Registry:
+    return Registry(paths)
+
+
+def made(paths: Paths, name: str, wrong: int, seed: int, test_digest: str = "t" * 64, **metrics: float) -> Made:
+    candidate = classifier(paths, name, wrong, seed=seed, test_digest=test_digest, **metrics)
+    Tracking(paths).publish(candidate.model_dir, candidate.evaluate_dir)
+    return candidate
+
+
+def judged(paths: Paths, *candidates: Made, **gate: object) -> Decision:
+    return promote(TASK, paths, settings(**gate), [candidate.evaluate_dir for candidate in candidates])
+
+
+def aliases(registry: Registry) -> dict[str, str | None]:
+    found = {alias: registry.at(TASK, alias) for alias in ("champion", "challenger", "previous")}  # type: ignore[arg-type]
+    return {alias: version.model if version else None for alias, version in found.items()}
+
+
+def verdicts(registry: Registry) -> Sequence[str]:
+    return [entry.get("verdict", entry["event"]) for entry in registry.history(TASK)]
+
+
+def test_the_first_champion_then_a_better_one(paths: Paths, registry: Registry) -> None:
+    old = made(paths, "old", 40, 1)
+    assert judged(paths, old).verdict == "promote"
+    assert aliases(registry) == {"champion": "old", "challenger": None, "previous": None}
+    new = made(paths, "new", 4, 2)
+    decision = judged(paths, old, new)
+    assert decision.verdict == "promote"
+    assert decision.comparison is not None and decision.comparison.difference == pytest.approx(0.3)
+    assert aliases(registry) == {"champion": "new", "challenger": None, "previous": "old"}
+    assert verdicts(registry) == ["promote", "promote"]
+    entry = registry.history(TASK)[-1]
+    assert (entry["candidate"]["model"], entry["champion"]["model"], entry["reasons"]) == ("new", "old", decision.reasons)
+
+
+def test_repeating_changes_and_writes_nothing(paths: Paths, registry: Registry) -> None:
+    old, slightly_better = made(paths, "old", 40, 1), made(paths, "slightly_better", 39, 2)
+    assert judged(paths, old).verdict == "promote"
+    first = judged(paths, old, slightly_better)
+    assert first.verdict == "inconclusive"
+    assert aliases(registry) == {"champion": "old", "challenger": "slightly_better", "previous": None}
+    before = registry.ledger.path.read_bytes()
+    assert judged(paths, old, slightly_better) == first
+    assert judged(paths, old).reasons == ["old is already champion"]
+    assert registry.ledger.path.read_bytes() == before
+    assert len(registry.store.client.search_model_versions("name = 'classifier'")) == 2
+
+
+def test_another_gate_is_another_decision(paths: Paths, registry: Registry) -> None:
+    old, new = made(paths, "old", 40, 1), made(paths, "new", 20, 2)
+    judged(paths, old)
+    assert judged(paths, new, margin=0.5).verdict == "keep"
+    assert judged(paths, new).verdict == "promote"
+    assert verdicts(registry) == ["promote", "keep", "promote"]
+
+
+def test_below_the_floor_there_is_no_champion(paths: Paths, registry: Registry) -> None:
+    assert judged(paths, made(paths, "poor", 100, 1)).verdict == "refused"
+    assert aliases(registry) == {"champion": None, "challenger": "poor", "previous": None}
+
+
+@pytest.mark.parametrize("survived", [0, 1, 2])
+def test_a_promotion_cut_at_any_alias_is_completed_by_the_next(
+    paths: Paths, registry: Registry, monkeypatch: pytest.MonkeyPatch, survived: int
+) -> None:
+    old, new = made(paths, "old", 40, 1), made(paths, "new", 4, 2)
+    judged(paths, old)
+    calls: list[str] = []
+    assign = Registry.assign
+
+    def cut(self: Registry, version: object, alias: str) -> None:
+        if len(calls) == survived:
+            raise KeyboardInterrupt
+        calls.append(alias)
+        assign(self, version, alias)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "assign", cut)
+        if survived < 2:
+            with pytest.raises(KeyboardInterrupt):
+                judged(paths, new)
+            assert aliases(registry)["champion"] == "old"
+        else:
+            judged(paths, new)
+    judged(paths, new)
+    assert aliases(registry) == {"champion": "new", "challenger": None, "previous": "old"}
+    assert verdicts(registry) == ["promote", "promote"]
+
+
+def test_what_was_rolled_back_is_not_promoted_again(paths: Paths, registry: Registry) -> None:
+    old, new = made(paths, "old", 40, 1), made(paths, "new", 4, 2)
+    judged(paths, old)
+    judged(paths, new)
+    registry.rollback(TASK)
+    decision = judged(paths, old, new)
+    assert (decision.verdict, aliases(registry)["champion"]) == ("keep", "old")
+    assert "rolled back" in decision.reasons[0]
+    assert judged(paths, made(paths, "newer", 2, 3)).verdict == "promote"
+
+
+def test_a_champion_of_another_test_set_is_evaluated_again(paths: Paths, registry: Registry) -> None:
+    old = made(paths, "old", 40, 1, test_digest="a" * 64)
+    judged(paths, old)
+    new = made(paths, "new", 30, 2, test_digest="b" * 64)
+    assert judged(paths, new).verdict == "refused"
+    seen: list[str] = []
+
+    def again(model: Path) -> Path:
+        seen.append(sha256(model))
+        write_evaluation(paths.outputs / "again", "old", old.sha256, 90, "b" * 64, {})
+        return paths.outputs / "again"
+
+    decision = promote(TASK, paths, settings(), [new.evaluate_dir], again)
+    assert seen == [old.sha256]
+    assert decision.verdict == "promote"
+    assert decision.comparison is not None and decision.comparison.difference == pytest.approx(0.5)
+    assert aliases(registry)["champion"] == "new"
+
+
+def test_without_a_published_candidate_nothing_is_decided(paths: Paths) -> None:
+    skipped = paths.evaluate("yolo")
+    skipped.mkdir(parents=True)
+    (skipped / "report.json").write_text('{"skipped": "no data"}')
+    with pytest.raises(UsageError, match="no evaluated classification model"):
+        promote(TASK, paths, settings(), [skipped])
+    unpublished = classifier(paths, "cnn", 3)
+    with pytest.raises(UsageError, match="not published"):
+        judged(paths, unpublished)
+
+
+def test_an_unknown_metric_is_named_with_the_nearest(paths: Paths) -> None:
+    old, new = made(paths, "old", 40, 1, **{"val/acuracy": 0.6, "test/acuracy": 0.6}), made(paths, "new", 4, 2)
+    judged(paths, old)
+    (report := json.loads((new.evaluate_dir / "report.json").read_text()))["metrics"].update({"val/acuracy": 0.9, "test/acuracy": 0.9})
+    (new.evaluate_dir / "report.json").write_text(json.dumps(report))
+    with pytest.raises(UsageError, match="did you mean accuracy"):
+        judged(paths, new, metric="acuracy")
+
+
+def test_macro_f1_is_that_of_scikit_learn_on_repeated_images() -> None:
+    random = np.random.default_rng(0)
+    truth, predicted, weights = (random.integers(0, 4, 200) for _ in range(3))
+    reference = f1_score(np.repeat(truth, weights), np.repeat(predicted, weights), average="macro")
+    assert macro_f1(truth, predicted, weights, 6) == pytest.approx(reference)
+
+
+def test_predictions_of_other_images_are_not_compared(paths: Paths) -> None:
+    one, two = paths.evaluate("one"), paths.evaluate("two")
+    for folder in (one, two):
+        write_evaluation(folder, folder.name, "m" * 64, 10, "t" * 64, {})
+    table = pd.read_parquet(two / "predictions.parquet")
+    table.iloc[1:].to_parquet(two / "predictions.parquet")
+    with pytest.raises(DataError, match="not the same ones"):
+        compare(TASK, "accuracy", one, two, seed=0, rounds=10)
+
+
+def detection_folder(folder: Path, found: int) -> Path:
+    """20 photographs with one tree each; the first `found` are found exactly, the others missed by far."""
+    folder.mkdir(parents=True)
+    images = [f"image{index:02}" for index in range(20)]
+    truth = {
+        "image_id": images,
+        "group_id": images,
+        "split": "test",
+        "label": "tree",
+        "x_min": 0.1,
+        "y_min": 0.1,
+        "x_max": 0.3,
+        "y_max": 0.3,
+    }
+    pd.DataFrame({**truth, "is_crowd": False, "is_difficult": False}).to_parquet(folder / "truth.parquet")
+    shift = np.where(np.arange(20) < found, 0.0, 0.5)
+    boxes = {name: value + shift for name, value in (("x_min", 0.1), ("y_min", 0.1), ("x_max", 0.3), ("y_max", 0.3))}
+    rows = {"image_id": images, "split": "test", "label": "tree", **boxes, "confidence": np.linspace(0.9, 0.5, 20)}
+    pd.DataFrame(rows).to_parquet(folder / "predictions.parquet")
+    (folder / "report.json").write_text(json.dumps({"classes": ["tree"]}))
+    return folder
+
+
+@pytest.mark.parametrize("metric", ["map50", "map"])
+def test_detectors_are_compared_by_average_precision(tmp_path: Path, metric: str) -> None:
+    half, all_found = detection_folder(tmp_path / "half", 10), detection_folder(tmp_path / "all", 20)
+    found = compare("detection", metric, all_found, half, seed=0, rounds=200)
+    # All ten right ones come first: precision 1 up to recall 0.5, so 51 of the 101 recall points count.
+    assert found.difference == pytest.approx(1 - 51 / 101)
+    assert 0.2 < found.low < found.difference < found.high < 0.8
+    assert (found.units, found.unit) == (20, "group")
+    same = compare("detection", metric, half, half, seed=0, rounds=20)
+    assert (same.low, same.high) == (0.0, 0.0)
