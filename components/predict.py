@@ -1,6 +1,7 @@
 """One predictor for evaluation, batches and serving: pixels in, probabilities or boxes out."""
 
 import time
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def load_model(path: Path) -> keras.Model:
         raise DataError(f"{path} holds no model: run the train stage (`dvc repro`)")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path} is not a Keras model that can be read ({reason}): train it again") from None
 
@@ -34,9 +35,7 @@ def probabilities(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.f
     return _batched(model, pixels)
 
 
-def detections(
-    model: keras.Model, pixels: NDArray[np.uint8], images: pd.DataFrame, classes: Sequence[str]
-) -> pd.DataFrame:
+def detections(model: keras.Model, pixels: NDArray[np.uint8], images: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Boxes found in letterboxed pixels (N, S, S, 3) uint8: image_id, label, x_min .. y_max (0..1 of the upright image), confidence.
 
     `images` has image_id, width and height in pixels, row by row as `pixels`. Sorted by image, then falling confidence.
@@ -76,8 +75,5 @@ def latency_ms(model: keras.Model, pixels: NDArray[np.uint8], count: int) -> flo
 
 
 def _batched(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    import tensorflow as tf
-
-    call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
-    parts = [np.asarray(call(tf.constant(np.asarray(pixels[start : start + BATCH])))) for start in range(0, len(pixels), BATCH)]
+    parts = [np.asarray(model.predict_on_batch(np.asarray(pixels[start : start + BATCH]))) for start in range(0, len(pixels), BATCH)]
     return np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, *model.output_shape[1:]), np.float32)

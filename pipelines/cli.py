@@ -4,13 +4,14 @@ import argparse
 import errno
 import json
 import logging
-import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from components.errors import VisionloopError
+from pipelines.quiet import quiet_dependencies
 
 EXIT_CODES = """exit codes: 0 done, 1 ran but the answer is no, 2 usage or configuration, 3 bad data,
 4 a service could not be reached, 5 disk or memory, 130 interrupted"""
@@ -21,7 +22,7 @@ Handler = Callable[[argparse.Namespace], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is answered in words, without a traceback."""
-    _quiet_dependencies()
+    quiet_dependencies()
     arguments = _parser().parse_args(argv)
     _show_own_log()
     try:
@@ -39,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        print(f"error: the disk is full ({error.filename or 'no space left'}): free some space and run the same command again", file=sys.stderr)
+        where = error.filename or "no space left"
+        print(f"error: the disk is full ({where}): free some space and run the same command again", file=sys.stderr)
         return 5
 
 
@@ -47,21 +49,6 @@ def _show_own_log() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for name in ("pipelines", "components"):
         logging.getLogger(name).setLevel(logging.INFO)
-
-
-def _quiet_dependencies() -> None:
-    """No dependency reports home, and TensorFlow keeps its start-up notices to itself."""
-    for name, value in {
-        "DO_NOT_TRACK": "true",
-        "DVC_NO_ANALYTICS": "1",
-        "GX_ANALYTICS_ENABLED": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "NO_ALBUMENTATIONS_UPDATE": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "MLFLOW_UV_AUTO_DETECT": "false",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }.items():
-        os.environ.setdefault(name, value)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,12 +100,22 @@ def _add_data(commands: Any) -> None:
     data = commands.add_parser("data", help="the embedded sample, your own images, a check of either")
     actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
     _command(actions, "sample", "build data/ from the embedded photographs", "visionloop data sample", _data_sample)
-    bring = _command(actions, "import", "copy your dataset into data/ and version it", "visionloop data import ~/flowers --task classification", _data_import)
+    bring = _command(
+        actions,
+        "import",
+        "copy your dataset into data/ and version it",
+        "visionloop data import ~/flowers --task classification",
+        _data_import,
+    )
     bring.add_argument("source", type=Path, help="a folder; it is only read")
     bring.add_argument("--task", choices=TASKS, required=True)
-    bring.add_argument("--format", choices=("auto", "folder", "yolo", "voc"), default="auto", help="how the labels lie; recognised when not said")
+    bring.add_argument(
+        "--format", choices=("auto", "folder", "yolo", "voc"), default="auto", help="how the labels lie; recognised when not said"
+    )
     bring.add_argument("--json", action="store_true")
-    check = _command(actions, "check", "scan a dataset without changing it", "visionloop data check ~/flowers --task classification", _data_check)
+    check = _command(
+        actions, "check", "scan a dataset without changing it", "visionloop data check ~/flowers --task classification", _data_check
+    )
     check.add_argument("path", type=Path, nargs="?", help="a folder; data/ when not said")
     check.add_argument("--task", choices=TASKS)
     check.add_argument("--json", action="store_true")
@@ -127,7 +124,9 @@ def _add_data(commands: Any) -> None:
 def _add_models(commands: Any) -> None:
     models = _command(commands, "models", "the architectures there are, with parameters and FLOPs", "visionloop models", _models)
     models.add_argument("--json", action="store_true")
-    summary = _command(commands, "summary", "the layers of an architecture", "visionloop summary cnn --image-size 32 --classes 10", _summary)
+    summary = _command(
+        commands, "summary", "the layers of an architecture", "visionloop summary cnn --image-size 32 --classes 10", _summary
+    )
     summary.add_argument("architecture")
     summary.add_argument("--image-size", type=int, metavar="PIXELS")
     summary.add_argument("--classes", type=int, default=10)
@@ -146,7 +145,11 @@ def _add_registry(commands: Any) -> None:
 
 def _add_predict(commands: Any) -> None:
     predict = _command(
-        commands, "predict", "labels or boxes of images, by the champion", "visionloop predict photo.jpg --task classification --out answers", _predict
+        commands,
+        "predict",
+        "labels or boxes of images, by the champion",
+        "visionloop predict photo.jpg --task classification --out answers",
+        _predict,
     )
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, or folders of images")
     predict.add_argument("--task", choices=TASKS, required=True)
@@ -180,6 +183,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def _stage(arguments: argparse.Namespace) -> int:
     from pipelines.stages.command import run_stage
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # either lets a stage remove its partial output
+        signal.signal(number, signal.default_int_handler)
     run_stage(_paths(), arguments.name, arguments.model)
     return 0
 

@@ -6,20 +6,25 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from components.errors import VisionloopError
 from pipelines.paths import Paths
+from pipelines.stages.watchdog import PARENT
 
-PARENT = "VISIONLOOP_PARENT"
 STAGE_EXIT = re.compile(r"exited with (\d+)")
 SKIPPED = re.compile(r"didn't change, skipping")
+ADVICE = re.compile(r"^(To track the changes with git|\tgit add |To enable auto staging|\tdvc config core\.autostage|Use `dvc push`|(Generat|Updat)ing lock file)")
 LAST_LINES = 20
+INTERRUPTED = 130
+GRACE_SECONDS = 10.0
 
 _running: set[int] = set()
 _lock = threading.Lock()
+_leaving = threading.Event()
 
 
 class StageFailed(VisionloopError):
@@ -33,7 +38,7 @@ class StageFailed(VisionloopError):
     @property
     def is_users(self) -> bool:
         """Whether trying again would fail the same way: the user must mend it, or wanted it."""
-        return self.exit_code in (1, 2, 3, 5, 130)
+        return self.exit_code in (1, 2, 3, 5, INTERRUPTED)
 
 
 def stale(paths: Paths) -> set[str]:
@@ -56,14 +61,17 @@ def reproduce(paths: Paths, stage: str, tell: Callable[[str], None], timeout: fl
     Raises StageFailed with the stage's own message and exit code; TimeoutError after `timeout` seconds. The process
     and its children end with this one.
     """
+    if _leaving.is_set():
+        raise StageFailed(stage, INTERRUPTED, f"stage {stage}: interrupted")
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", "--single-item", stage],
-        cwd=paths.root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+        cwd=paths.root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        start_new_session=True,
     )  # fmt: skip
     with _lock:
         _running.add(process.pid)
     late = threading.Event()
-    timer = threading.Timer(timeout, lambda: (late.set(), _end(process.pid)))
+    timer = threading.Timer(timeout, _end_late, (process.pid, late))
     timer.start()
     try:
         lines = _stream(process, tell)
@@ -74,13 +82,21 @@ def reproduce(paths: Paths, stage: str, tell: Callable[[str], None], timeout: fl
             _running.discard(process.pid)
     if late.is_set():
         raise TimeoutError(f"stage {stage} took longer than run.stage_timeout, {timeout:.0f} s")
+    if _leaving.is_set() and process.returncode:
+        raise StageFailed(stage, INTERRUPTED, f"stage {stage}: interrupted")
     if process.returncode:
         raise _failure(stage, process.returncode, lines)
     return not any(SKIPPED.search(line) for line in lines)
 
 
+def begin() -> None:
+    """Stages may run, again after `end_all`."""
+    _leaving.clear()
+
+
 def end_all() -> None:
-    """End every stage that runs now."""
+    """End every stage that runs now, and start no other until `begin`."""
+    _leaving.set()
     with _lock:
         groups = list(_running)
     for group in groups:
@@ -92,7 +108,7 @@ def _stream(process: "subprocess.Popen[str]", tell: Callable[[str], None]) -> li
     assert process.stdout is not None
     for raw in process.stdout:
         line = raw.rstrip()
-        if line:
+        if line and not ADVICE.match(line):
             lines.append(line)
             tell(line)
     process.wait()
@@ -100,8 +116,19 @@ def _stream(process: "subprocess.Popen[str]", tell: Callable[[str], None]) -> li
 
 
 def _end(group: int) -> None:
+    """End a process group: politely, so that the stage removes its partial output, and for certain after GRACE_SECONDS."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGTERM)
+        end = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            os.killpg(group, 0)
+        os.killpg(group, signal.SIGKILL)
+
+
+def _end_late(group: int, late: threading.Event) -> None:
+    late.set()
+    _end(group)
 
 
 def _environment() -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import Any
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.states import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.data.tables import TASKS
@@ -67,11 +67,13 @@ def promote(root: str, task_name: str, models: list[str], _published: list[str |
         get_run_logger().info("%s: no candidate", task_name)
         return None
     get_run_logger().info("%s: %s: %s", task_name, decision["verdict"], "; ".join(decision["reasons"]))
-    create_markdown_artifact(report.decision_markdown(task_name, decision), key=f"decision-{task_name}", description=f"{task_name}: {decision['verdict']}")
+    create_markdown_artifact(
+        report.decision_markdown(task_name, decision), key=f"decision-{task_name}", description=f"{task_name}: {decision['verdict']}"
+    )
     return decision
 
 
-@flow(name="visionloop", validate_parameters=True, persist_result=False, log_prints=True)
+@flow(name="visionloop", validate_parameters=True, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=16))  # type: ignore[arg-type]
 def visionloop(tasks: list[str] | None = None, models: list[str] | None = None, root: str | None = None) -> dict[str, Any]:
     """Images in, a believed and promoted model out.
 
@@ -85,7 +87,9 @@ def visionloop(tasks: list[str] | None = None, models: list[str] | None = None, 
     plan = _Plan(paths, knobs, dvc_stages.stale(paths))
     published = plan.submit(chosen)
     decisions = {
-        name: promote.with_options(name=f"promote-{name}", tags=["promote", name]).submit(str(paths.root), name, list(runs), list(runs.values()))
+        name: promote.with_options(name=f"promote-{name}", tags=["promote", name]).submit(
+            str(paths.root), name, list(runs), _later(runs.values())
+        )
         for name, runs in published.items()
     }
     decided = {name: future.result() for name, future in decisions.items()}
@@ -128,7 +132,9 @@ class _Plan:
         divided = self._stage("split", [validated])
         augmented = self._stage("augment", [divided])
         trained = {model: self._stage(f"train@{model}", [divided, augmented]) for models in chosen.values() for model in models}
-        return {name: {model: self._published(name, model, [divided, trained[model]]) for model in models} for name, models in chosen.items()}
+        return {
+            name: {model: self._published(name, model, [divided, trained[model]]) for model in models} for name, models in chosen.items()
+        }
 
     def ran(self) -> list[str]:
         """The stages that had to run."""
@@ -137,17 +143,24 @@ class _Plan:
     def _published(self, task_name: str, model: str, upstream: list["PrefectFuture[bool]"]) -> "PrefectFuture[str | None]":
         evaluated = self._stage(f"evaluate@{model}", upstream)
         named = publish.with_options(name=f"publish-{model}", tags=["publish", task_name])
-        return named.submit(str(self.paths.root), model, evaluated)
+        return named.submit(str(self.paths.root), model, _later(evaluated))
 
     def _stage(self, name: str, upstream: list["PrefectFuture[bool]"]) -> "PrefectFuture[bool]":
         kind = name.partition("@")[0]
         turn: Callable[[], Any] | Any = self.training if kind == "train" else self.other
         run = self.knobs.run
-        named = stage.with_options(name=name.replace("@", "-"), tags=["stage", kind], retries=run.retries, timeout_seconds=run.stage_timeout + 60)
-        self.stages[name] = named.submit(str(self.paths.root), name, upstream, name not in self.stale, turn, float(run.stage_timeout))
+        named = stage.with_options(
+            name=name.replace("@", "-"), tags=["stage", kind], retries=run.retries, timeout_seconds=run.stage_timeout + 60
+        )
+        self.stages[name] = named.submit(
+            str(self.paths.root), name, _later(upstream), name not in self.stale, turn, float(run.stage_timeout)
+        )
         return self.stages[name]
 
 
-visionloop.task_runner = ThreadPoolTaskRunner(max_workers=16)
+def _later(futures: Any) -> Any:
+    """Prefect waits for the futures in a task's arguments and hands it what they answer."""
+    return futures if isinstance(futures, PrefectFuture) else list(futures)
+
 
 __all__ = ["ServiceError", "select", "visionloop"]

@@ -15,14 +15,17 @@ class Paths:
 
     @property
     def data(self) -> Path:
+        """The user's images."""
         return self.root / "data"
 
     @property
     def params(self) -> Path:
+        """Every knob."""
         return self.root / "params.yaml"
 
     @property
     def outputs(self) -> Path:
+        """What the stages write."""
         return self.root / "outputs"
 
     @property
@@ -32,25 +35,32 @@ class Paths:
 
     @property
     def mlflow_store(self) -> Path:
+        """The embedded MLflow store and the ledger."""
         return self.root / "mlflow" / "store"
 
     @property
     def prefect_home(self) -> Path:
+        """The Prefect server's records of this project."""
         return self.root / ".prefect"
 
     def validate(self, task: str) -> Path:
+        """What the validate stage writes of a task."""
         return self.outputs / "validate" / task
 
     def split(self, task: str) -> Path:
+        """What the split stage writes of a task."""
         return self.outputs / "split" / task
 
     def augment(self, task: str) -> Path:
+        """What the augment stage writes of a task."""
         return self.outputs / "augment" / task
 
     def train(self, model: str) -> Path:
+        """What the train stage writes of a model."""
         return self.outputs / "train" / model
 
     def evaluate(self, model: str) -> Path:
+        """What the evaluate stage writes of a model."""
         return self.outputs / "evaluate" / model
 
 

@@ -44,7 +44,8 @@ class PrefectServer:
             with urllib.request.urlopen(f"{self.url}/health", timeout=10):
                 return self.url
         except OSError as error:
-            raise ServiceError(f"no Prefect server answers at PREFECT_API_URL={self.url} ({error}): start it, or unset PREFECT_API_URL") from None
+            found = f"no Prefect server answers at PREFECT_API_URL={self.url} ({error})"
+            raise ServiceError(f"{found}: start it, or unset PREFECT_API_URL") from None
 
     def close(self) -> None:
         """Stop our own server; a named one is left alone."""

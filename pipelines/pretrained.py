@@ -20,7 +20,8 @@ def weights_file(paths: Paths, weights: str | None) -> Path | None:
         return sample_weights(paths)
     named = (paths.root / weights).resolve()
     if not named.is_file():
-        raise UsageError(f"weights: {weights!r} is no file ({named}); use `sample` (the embedded ImageNet weights), a path to an .npz, or null")
+        known = "`sample` (the embedded ImageNet weights), a path to an .npz, or null"
+        raise UsageError(f"weights: {weights!r} is no file ({named}); use {known}")
     return named
 
 

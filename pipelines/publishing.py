@@ -33,7 +33,8 @@ def publish_model(paths: Paths, model: str, tags: dict[str, str]) -> str | None:
 def lineage(paths: Paths) -> dict[str, str]:
     """What a run comes from: git commit, data revision, and the hash of dvc.lock."""
     lock = paths.root / "dvc.lock"
-    known = {"git_commit": _git_commit(paths), "data_revision": versions.data_digest(paths), "dvc_lock": sha256(lock) if lock.is_file() else ""}
+    locked = sha256(lock) if lock.is_file() else ""
+    known = {"git_commit": _git_commit(paths), "data_revision": versions.data_digest(paths), "dvc_lock": locked}
     return {name: value for name, value in known.items() if value}
 
 
@@ -54,8 +55,11 @@ def promote_models(paths: Paths, task: str, models: list[str]) -> dict[str, Any]
         return None
     knobs = settings.load(paths.params)
     with tempfile.TemporaryDirectory() as scratch:
-        decision = promote(task, paths, knobs, folders, lambda model_file: _evaluate_champion(paths, knobs, task, model_file, Path(scratch)))
-    return asdict(decision)
+
+        def again(model_file: Path) -> Path:
+            return _evaluate_champion(paths, knobs, task, model_file, Path(scratch))
+
+        return asdict(promote(task, paths, knobs, folders, again))
 
 
 def _evaluate_champion(paths: Paths, knobs: settings.Settings, task: str, model_file: Path, scratch: Path) -> Path:

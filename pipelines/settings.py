@@ -15,18 +15,24 @@ Task = Literal["classification", "detection"]
 
 @dataclass(frozen=True)
 class Dataset:
+    """How one dataset is read."""
+
     format: Literal["auto", "folder", "yolo", "voc"]
     group_pattern: str | None
 
 
 @dataclass(frozen=True)
 class Data:
+    """The datasets, one a task."""
+
     classification: Dataset
     detection: Dataset
 
 
 @dataclass(frozen=True)
 class Validate:
+    """What a dataset must be; sides in pixels, fractions 0..1."""
+
     on_bad: Literal["quarantine", "fail", "report"]
     max_bad_fraction: float
     min_side: int
@@ -37,6 +43,8 @@ class Validate:
 
 @dataclass(frozen=True)
 class Split:
+    """Shares of train, val and test, 0..1, adding up to 1."""
+
     train: float
     val: float
     test: float
@@ -44,6 +52,8 @@ class Split:
 
 @dataclass(frozen=True)
 class Augment:
+    """A policy for each task, by name or in full."""
+
     classification: str | list[dict[str, Any]]
     detection: str | list[dict[str, Any]]
     preview_images: int
@@ -64,6 +74,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Evaluate:
+    """How models are measured and shown."""
+
     top_k: int
     calibration_bins: int
     worst: int
@@ -72,6 +84,8 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Gate:
+    """What a candidate of one task must do to become champion."""
+
     metric: str
     floor: float
     margin: float
@@ -83,6 +97,8 @@ class Gate:
 
 @dataclass(frozen=True)
 class Promote:
+    """The gates, and how often the bootstrap resamples."""
+
     rounds: int
     classification: Gate
     detection: Gate
@@ -90,6 +106,8 @@ class Promote:
 
 @dataclass(frozen=True)
 class Run:
+    """How `visionloop run` runs stages; times in seconds."""
+
     stage_timeout: int
     retries: int
     trainings_at_once: int
@@ -97,6 +115,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Settings:
+    """Everything params.yaml says."""
+
     seed: int
     data: Data
     validate: Validate
@@ -163,7 +183,7 @@ def _refuse_unknown(block: dict[str, Any], known: list[str], source: str, prefix
 
 def _strict(kind: type) -> Any:
     for part in (Settings, Data, Dataset, Validate, Split, Augment, Model, TrainConfig, Evaluate, Gate, Promote, Run):
-        part.__pydantic_config__ = {"extra": "forbid", "strict": False}  # type: ignore[attr-defined]
+        part.__pydantic_config__ = {"extra": "forbid", "strict": False}  # type: ignore[union-attr]
     return kind
 
 
@@ -181,7 +201,8 @@ def _checked(adapter: Any, raw: dict[str, Any], source: str) -> Any:
 
 
 def _nearest(location: tuple[Any, ...]) -> str:
-    known = sorted({field.name for part in (Data, Dataset, Validate, Split, Augment, Evaluate, Gate, Promote, Run) for field in fields(part)})
+    parts = (Data, Dataset, Validate, Split, Augment, Evaluate, Gate, Promote, Run)
+    known = sorted({field.name for part in parts for field in fields(part)})
     near = get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {'.'.join([*map(str, location[:-1]), near[0]])}?" if near else ""
 

@@ -31,7 +31,8 @@ def sheet(examples: Sequence[Example], augmenter: Augmenter, columns: int = 6) -
         versions = [example, *(augmenter(example, epoch, row) for epoch in range(1, columns))]
         for column, version in enumerate(versions):
             top, left = row * (size + GAP), column * (size + GAP)
-            page[top : top + size, left : left + size] = draw(version)
+            height, width = version.pixels.shape[:2]
+            page[top : top + height, left : left + width] = draw(version)
     return page
 
 

@@ -45,12 +45,7 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def paired_bootstrap(
-    candidate: np.ndarray,
-    champion: np.ndarray,
-    groups: np.ndarray,
-    seed: int,
-    rounds: int = 2000,
-    statistic: Statistic = weighted_mean,
+    candidate: np.ndarray, champion: np.ndarray, groups: np.ndarray, seed: int, rounds: int = 2000, statistic: Statistic = weighted_mean
 ) -> Comparison:
     """Compare two models by one value an image, such as 1 for a right answer and 0 for a wrong one.
 

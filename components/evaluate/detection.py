@@ -17,7 +17,7 @@ CORNERS = ["x_min", "y_min", "x_max", "y_max"]
 def pixel_boxes(rows: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.float64]:
     """x, y, width, height in pixels (N, 4) of the rows' fractions, as COCO writes boxes."""
     sizes = images.drop_duplicates("image_id").set_index("image_id").loc[rows["image_id"], ["width", "height"]].to_numpy(np.float64)
-    corners = rows[CORNERS].to_numpy(np.float64) * np.tile(sizes, 2)
+    corners: NDArray[np.float64] = rows[CORNERS].to_numpy(np.float64) * np.tile(sizes, 2)
     corners[:, 2:] -= corners[:, :2]
     return corners
 

@@ -5,7 +5,7 @@ image can count several times or not at all: with every weight 1 the result equa
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -112,10 +112,11 @@ class _Side:
         self.boxes = boxes
         self.ignored = is_ignored(rows)
         self.scores = rows["confidence"].to_numpy(np.float64) if "confidence" in rows else np.zeros(len(rows))
-        self.places: dict[tuple[str, str], NDArray[np.int64]] = rows.groupby(["label", "image_id"], sort=False).indices
+        self.places: dict[Any, Any] = rows.groupby(["label", "image_id"], sort=False).indices
 
     def of(self, label: str, image_id: str) -> NDArray[np.int64]:
-        return self.places.get((label, image_id), NO_ROWS)
+        found: NDArray[np.int64] = self.places.get((label, image_id), NO_ROWS)
+        return found
 
 
 def _class_matches(label: str, image_ids: list[str], sides: tuple[_Side, _Side], rows: NDArray[np.int64]) -> ClassMatches:
@@ -170,7 +171,8 @@ def _overlaps(found: NDArray[np.float64], truth: NDArray[np.float64], skip: NDAr
     shared = np.prod(np.maximum(sides, 0), axis=-1)
     area = a[..., 2] * a[..., 3]
     union = np.where(skip, area, area + b[..., 2] * b[..., 3] - shared)
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    overlap: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlap
 
 
 def _class_average_precision(one: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:

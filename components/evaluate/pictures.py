@@ -24,7 +24,8 @@ def confusion_picture(matrix: NDArray[np.int64], classes: Sequence[str], title: 
     if len(classes) <= 30:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
-                axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color="white" if share[row, column] > 0.5 else "black")
+                color = "white" if share[row, column] > 0.5 else "black"
+                axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color=color)
     _save(figure, path)
 
 
@@ -49,7 +50,8 @@ def reliability_picture(confidence: NDArray[np.float64], correct: NDArray[np.boo
     figure = _figure((5, 4))
     axis = figure.subplots()
     axis.bar(centres, right, width=0.9 / bins, color="steelblue", label="right")
-    axis.bar(centres, np.bincount(which, minlength=bins) / max(len(which), 1), width=0.4 / bins, color="lightgray", label="share of predictions")
+    share = np.bincount(which, minlength=bins) / max(len(which), 1)
+    axis.bar(centres, share, width=0.4 / bins, color="lightgray", label="share of predictions")
     axis.plot([0, 1], [0, 1], color="gray", linestyle="--", linewidth=1)
     axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), title="reliability on test images")
     axis.legend()

@@ -20,7 +20,10 @@ class LayerRow:
 
 
 def rows(model: keras.Model) -> list[LayerRow]:
-    """Every layer in order, those of networks inside the network too. A multiply-add counts as two FLOPs; only convolutions and dense layers count."""
+    """Every layer in order, those of networks inside the network too.
+
+    A multiply-add counts as two FLOPs; only convolutions and dense layers count.
+    """
     return [
         LayerRow(layer.name, type(layer).__name__, tuple(layer.output.shape[1:]), layer.count_params(), layer_flops(layer))
         for layer in _flat(model)

@@ -6,8 +6,9 @@ little-endian int64 element count followed by its raw values (torch/serializatio
 
 import pickle
 from collections import OrderedDict
+from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +17,23 @@ from components.errors import DataError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
+_DAMAGED = (pickle.UnpicklingError, OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError)
 DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 class _Tensor:
     """Where a tensor lies in its storage; what `_rebuild_tensor_v2` is given."""
 
-    def __init__(self, storage: tuple[str, str, str, str, int], offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> None:
+    def __init__(self, storage: tuple[str, ...], offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> None:
         self.dtype, self.key = DTYPES[storage[1]], storage[2]
         self.offset, self.size, self.stride = offset, size, stride
 
     def read(self, storages: dict[str, NDArray[Any]]) -> NDArray[Any]:
         values = storages[self.key]
+        last = self.offset + sum((count - 1) * step for count, step in zip(self.size, self.stride, strict=True))
+        if min((self.offset, *self.size, *self.stride)) < 0 or max(last + 1, prod(self.size)) > len(values):
+            # as_strided would read foreign memory
+            raise ValueError(f"a tensor of size {self.size} reaches beyond its storage of {len(values)} values")
         steps = [step * values.itemsize for step in self.stride]
         return np.lib.stride_tricks.as_strided(values[self.offset :], self.size, steps).copy()
 
@@ -35,7 +41,7 @@ class _Tensor:
 class _TensorsOnly(pickle.Unpickler):
     """Knows ordered dictionaries and tensors; everything else is refused."""
 
-    allowed: dict[tuple[str, str], Any] = {
+    allowed: ClassVar[dict[tuple[str, str], Any]] = {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
         ("torch", "FloatStorage"): "FloatStorage",
@@ -56,21 +62,25 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
 
     Raises DataError when the file is not a legacy PyTorch file or holds anything but tensors.
     """
-    with path.open("rb") as file:
-        try:
-            magic, protocol, _, tensors, keys = (_TensorsOnly(file).load() for _ in range(5))
-        except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError) as error:
-            raise DataError(f"{path} is not a PyTorch weights file: {error}") from None
-        if (magic, protocol) != (MAGIC, PROTOCOL):
-            raise DataError(f"{path} starts with {magic!r} and protocol {protocol!r}, expected {MAGIC} and {PROTOCOL}")
-        dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
-        storages = {key: _read_storage(file, dtypes[key], path) for key in keys}
+    try:
+        with path.open("rb") as file:
+            return _read(file, path)
+    except _DAMAGED as error:
+        raise DataError(f"{path} is not a PyTorch weights file: {error}") from None
+
+
+def _read(file: BinaryIO, path: Path) -> dict[str, NDArray[Any]]:
+    magic, protocol, _, tensors, keys = (_TensorsOnly(file).load() for _ in range(5))
+    if (magic, protocol) != (MAGIC, PROTOCOL):
+        raise DataError(f"{path} starts with {magic!r} and protocol {protocol!r}, expected {MAGIC} and {PROTOCOL}")
+    dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
+    storages = {key: _read_storage(file, dtypes[key], path) for key in keys}
     return {name: tensor.read(storages) for name, tensor in tensors.items()}
 
 
 def _read_storage(file: BinaryIO, dtype: np.dtype[Any], path: Path) -> NDArray[Any]:
     count = int.from_bytes(file.read(8), "little", signed=True)
-    data = file.read(count * dtype.itemsize) if count >= 0 else b""
+    data = file.read(min(count * dtype.itemsize, path.stat().st_size)) if count >= 0 else b""
     if len(data) != count * dtype.itemsize:
         raise DataError(f"{path} ends early: a storage of {count} values holds {len(data)} bytes")
     return np.frombuffer(data, dtype)

@@ -4,6 +4,7 @@ A weights file is an `.npz` whose entries are named `<layer>/<weight>` (`stem/ke
 Keras' layout, float32. No pickle is ever read.
 """
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,7 @@ def load_into(model: keras.Model, path: Path) -> list[str]:
     if not path.is_file():
         raise DataError(f"pretrained weights {path} do not exist: run `visionloop data sample`, or name a file in `weights:`")
     filled = []
-    with np.load(path, allow_pickle=False) as archive:
-        entries: dict[str, dict[str, NDArray[Any]]] = {}
-        for name in archive.files:
-            layer, weight = name.rsplit("/", 1)
-            entries.setdefault(layer, {})[weight] = archive[name]
+    entries = _read(path)
     for layer in model.layers:
         if layer.name in entries and layer.weights:
             _fill(layer, entries[layer.name], path)
@@ -81,6 +78,19 @@ def load_into(model: keras.Model, path: Path) -> list[str]:
     if not filled:
         raise DataError(f"{path} fits no layer of {model.name}: it holds {sorted(entries)[:5]} …")
     return filled
+
+
+def _read(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
+    """The arrays by layer and weight."""
+    entries: dict[str, dict[str, NDArray[Any]]] = {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            for name in archive.files:
+                layer, _, weight = name.rpartition("/")
+                entries.setdefault(layer, {})[weight] = archive[name]
+    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not an .npz of weights ({error}): expected arrays named <layer>/<weight>") from None
+    return entries
 
 
 def _fill(layer: keras.Layer, values: dict[str, NDArray[Any]], path: Path) -> None:

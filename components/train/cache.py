@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,7 +32,7 @@ def cached_pixels(
     if not place.is_file():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_full_disk(folder, len(image_ids) * size * size * 3)
-        partial = place.with_name(f"{place.stem}.{os.getpid()}.partial")
+        partial = place.with_name(f"{place.stem}.{os.getpid()}.{threading.get_ident()}.partial")
         try:
             _fill(partial, list(zip(image_ids, paths, strict=True)), size, resize, progress)
             partial.replace(place)
@@ -69,4 +70,5 @@ def verified(image_id: str, path: Path) -> bytes:
 def _refuse_full_disk(folder: Path, needed: int) -> None:
     left = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
     if left < needed * 1.1:
-        raise ResourceError(f"decoding needs {needed / 1e6:,.0f} MB in {folder}, {left / 1e6:,.0f} MB are free: free some, or lower image_size")
+        found = f"{needed / 1e6:,.0f} MB in {folder}, {left / 1e6:,.0f} MB are free"
+        raise ResourceError(f"decoding needs {found}: free some space, or lower image_size")

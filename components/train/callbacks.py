@@ -29,11 +29,12 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         """Compare `val_loss`; called by Keras."""
         if self.patience.improved(self.first_epoch + epoch, float((logs or {})["val_loss"])):
             self.place.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.place.with_name("partial.weights.h5")
+            partial = self.place.with_name(f"partial.{self.place.name}")
             self.model.save_weights(partial)
             partial.replace(self.place)
         elif self.patience.exhausted:
             self.model.stop_training = True
+            self.model.optimizer.use_ema = False  # or Keras puts the raw weights in place of the averages it swapped in
 
 
 class RefuseNaN(keras.callbacks.Callback):  # type: ignore[misc]
@@ -43,7 +44,8 @@ class RefuseNaN(keras.callbacks.Callback):  # type: ignore[misc]
         """Look at the running loss; called by Keras."""
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
-            raise UsageError(f"the training loss became {loss} at batch {batch}: lower learning_rate, set clip_norm, or set mixed_precision: float32")
+            remedy = "lower learning_rate, set clip_norm, or set mixed_precision: float32"
+            raise UsageError(f"the training loss became {loss} at batch {batch}: {remedy}")
 
 
 class TellEpoch(keras.callbacks.Callback):  # type: ignore[misc]

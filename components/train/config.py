@@ -8,6 +8,7 @@ from typing import Literal
 class TrainConfig:
     """One model's training. Epochs count passes over the training images.
 
+    `keep` decides whose weights remain: those of the epoch with the lowest validation loss, or the last epoch's.
     `frozen_epochs` train only the new layers of a pretrained network; the remaining epochs fine-tune it from
     `fine_tune_from` upwards at `fine_tune_learning_rate`.
     """
@@ -19,6 +20,7 @@ class TrainConfig:
     schedule: Literal["cosine", "plateau", "constant"]
     warmup_epochs: float
     patience: int
+    keep: Literal["best", "last"]
     ema_decay: float
     mixed_precision: Literal["auto", "float32", "bfloat16", "float16"]
     label_smoothing: float

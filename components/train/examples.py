@@ -29,9 +29,11 @@ class Examples:
 
     @property
     def has_boxes(self) -> bool:
+        """Whether the targets are boxes."""
         return self.targets.ndim == 3
 
     def example(self, index: int) -> Example:
+        """One image with its boxes, without padding."""
         if not self.has_boxes:
             return Example(np.asarray(self.pixels[index]), NO_BOXES)
         rows = self.targets[index]

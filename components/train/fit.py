@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from components.errors import UsageError
 from components.models.freezing import freeze_all, unfreeze_from
 from components.train.callbacks import BestWeights, RefuseNaN, Report, TellEpoch
 from components.train.config import TrainConfig
@@ -43,26 +44,34 @@ def fit(
     best: Path,
     report: Report,
 ) -> Outcome:
-    """Train `model` in place and leave it with the weights of its best epoch.
+    """Train `model` in place and leave it with the weights of its best epoch, or its last, as `config.keep` says.
 
     `pretrained` names the layers that hold pretrained weights (none: train everything at once). `best` is where the
     best weights are kept meanwhile; `report(epoch, numbers)` hears of every epoch.
     """
     start = time.perf_counter()
+    best.unlink(missing_ok=True)
     patience = Patience(config.patience)
     frozen = config.frozen_epochs if pretrained else 0
     ran = 0
     if frozen:
         freeze_all(model, pretrained)
         ran += _phase(model, goal, batches, config, (frozen, config.learning_rate), [BestWeights(patience, best, 0), TellEpoch(report, 0)])
-        model.load_weights(best)
+        _keep(model, best, config)
     if pretrained:
         unfreeze_from(model, pretrained, config.fine_tune_from)
     patience.waited = 0
     rate = config.fine_tune_learning_rate if pretrained and config.fine_tune_learning_rate is not None else config.learning_rate
     ran += _phase(model, goal, batches, config, (config.epochs - frozen, rate), [BestWeights(patience, best, ran), TellEpoch(report, ran)])
-    model.load_weights(best)
+    _keep(model, best, config)
     return Outcome(ran, patience.best_epoch, patience.best, time.perf_counter() - start, ran < config.epochs)
+
+
+def _keep(model: keras.Model, best: Path, config: TrainConfig) -> None:
+    if not best.is_file():
+        raise UsageError("the validation loss was no number in any epoch: lower learning_rate, or set mixed_precision: float32")
+    if config.keep == "best":
+        model.load_weights(best)
 
 
 def _phase(

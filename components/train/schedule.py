@@ -5,7 +5,8 @@ import keras
 
 def learning_rate(schedule: str, peak: float, steps: int, warmup_steps: int) -> keras.optimizers.schedules.LearningRateSchedule | float:
     """`cosine` warms up linearly from a tenth of the peak, then falls to zero (SGDR, arXiv:1608.03983) after `steps`;
-    the other schedules hold the peak (`plateau` is lowered by a callback while training)."""
+    the other schedules hold the peak (`plateau` is lowered by a callback while training).
+    """
     if schedule != "cosine":
         return peak
     warmup = min(warmup_steps, max(steps - 1, 0))
@@ -33,4 +34,5 @@ class Patience:
 
     @property
     def exhausted(self) -> bool:
+        """Whether it is time to stop."""
         return self.epochs > 0 and self.waited >= self.epochs

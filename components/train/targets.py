@@ -22,8 +22,8 @@ def box_targets(images: pd.DataFrame, boxes: pd.DataFrame, classes: Sequence[str
     """
     numbers = {name: number for number, name in enumerate(classes)}
     objects = boxes[~boxes["is_crowd"].astype(bool)]
-    by_image = dict(iter(objects.groupby("image_id")))
-    found = [_one(row, by_image.get(row.image_id), numbers) for row in images.itertuples()]
+    by_image = {str(image_id): rows for image_id, rows in objects.groupby("image_id")}
+    found = [_one(row, by_image.get(str(row.image_id)), numbers) for row in images.itertuples()]
     return pad_boxes(found, max((len(rows) for rows in found), default=0))
 
 

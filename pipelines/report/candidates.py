@@ -5,10 +5,7 @@ from typing import Any
 from pipelines.evidence import read_report
 from pipelines.paths import Paths
 
-HEADLINES = {
-    "classification": ("val/accuracy", "test/accuracy", "test/macro_f1"),
-    "detection": ("val/map50", "test/map50", "test/map"),
-}
+HEADLINES = {"classification": ("val/accuracy", "test/accuracy", "test/macro_f1"), "detection": ("val/map50", "test/map50", "test/map")}
 COSTS = ("cost/parameters", "cost/train_seconds", "cost/latency_ms")
 
 
@@ -21,7 +18,12 @@ def _row(model: str, report: dict[str, Any]) -> dict[str, Any]:
     if "skipped" in report:
         return {"model": model, "skipped": report["skipped"]}
     names = (*HEADLINES[report["task"]], *COSTS)
-    return {"model": model, "task": report["task"], "test_images": report["test_images"], **{name: report["metrics"].get(name) for name in names}}
+    return {
+        "model": model,
+        "task": report["task"],
+        "test_images": report["test_images"],
+        **{name: report["metrics"].get(name) for name in names},
+    }
 
 
 def plain(table: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """What `visionloop run` ends with: the candidates, the decisions and where to look."""
 
+import sys
 from typing import Any
 
 from pipelines.paths import Paths
@@ -10,9 +11,7 @@ SHORT = {"cost/parameters": "parameters", "cost/train_seconds": "train s", "cost
 
 def show(paths: Paths, result: dict[str, Any], seconds: float) -> None:
     """Print one table a task, the decisions with their reasons, and the commands that show more."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = screen()
     for task in HEADLINES:
         mine = [row for row in result["candidates"] if row.get("task") == task]
         if mine:
@@ -26,11 +25,20 @@ def show(paths: Paths, result: dict[str, Any], seconds: float) -> None:
         if "skipped" in row:
             console.print(f"{row['model']}: skipped, {row['skipped']}", markup=False)
     ran = result["ran"]
-    console.print(f"\n{len(ran)} stages ran, the rest was up to date; {seconds:.0f} s" if ran else f"\neverything was up to date; {seconds:.0f} s")
+    console.print(
+        f"\n{len(ran)} stages ran, the rest was up to date; {seconds:.0f} s" if ran else f"\neverything was up to date; {seconds:.0f} s"
+    )
     console.print("see   visionloop ui                      runs and models, side by side, in MLflow")
     console.print("      visionloop ui --prefect            the flow's tasks, logs and artifacts")
     console.print("      visionloop history classification  every decision and its reasons")
     console.print(f"      {paths.outputs.relative_to(paths.root)}/evaluate/*/pictures       confusion, worst errors, predictions")
+
+
+def screen() -> Any:
+    """The terminal, or 120 columns where there is none to measure."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def _table(task: str, mine: list[dict[str, Any]]) -> Any:

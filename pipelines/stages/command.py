@@ -3,14 +3,17 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from components.errors import UsageError
 from pipelines import settings
 from pipelines.paths import Paths
+from pipelines.stages.watchdog import watch_parent
 
 
 def run_stage(paths: Paths, name: str, model: str | None) -> None:
     """Run one stage. Raises UsageError when a model is missing or named where none is meant."""
+    watch_parent()
     knobs = settings.load(paths.params)
     if name in ("train", "evaluate"):
         if model is None:
@@ -33,7 +36,7 @@ def _run_data_stage(paths: Paths, knobs: settings.Settings, name: str) -> None:
 
 
 def _run_model_stage(paths: Paths, knobs: settings.Settings, name: str, model: str) -> None:
-    with _silent_stderr():
+    with silent_stderr():
         import tensorflow  # noqa: F401
     if name == "train":
         from pipelines.stages.train import run
@@ -43,10 +46,10 @@ def _run_model_stage(paths: Paths, knobs: settings.Settings, name: str, model: s
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
+def silent_stderr() -> Iterator[None]:
     """TensorFlow writes notices to the file descriptor while it loads, before any log level applies."""
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
             yield

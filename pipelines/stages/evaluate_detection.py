@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from components.data.decode import read_image
 from components.evaluate import detection, detection_matches, detection_pictures
 from components.predict import detections, latency_ms, load_model
 from pipelines.paths import Paths
@@ -37,7 +40,8 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     points = _operating_points(dataset, every, classes)
     _draw(paths, settings, dataset, every[every["split"] == "test"], (classes, points, folder / "pictures"))
     metrics = {split: {name: result[name] for name in HEADLINES} for split, result in results.items()}
-    return Findings(metrics, results["test"]["per_class"], {"operating_points": points}, latency_ms(model, shown, settings.evaluate.latency_images))
+    latency = latency_ms(model, shown, settings.evaluate.latency_images)
+    return Findings(metrics, results["test"]["per_class"], {"operating_points": points}, latency)
 
 
 def _truth(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:
@@ -54,10 +58,20 @@ def _operating_points(dataset: Dataset, every: pd.DataFrame, classes: list[str])
 def _draw(paths: Paths, settings: "Settings", dataset: Dataset, found: pd.DataFrame, how: tuple[list[str], dict[str, float], Path]) -> None:
     classes, points, folder = how
     images = dataset.part("test")
-    truth = _truth(dataset, images)
-    found = found.reset_index(drop=True)
-    detection_pictures.precision_recall_picture(detection_matches.matches(truth, found, images, classes), folder / "precision_recall.png")
-    kept = found[found["confidence"] >= found["label"].map(points)]
+    truth, found = _truth(dataset, images), found.reset_index(drop=True)
+    files = dict(zip(images["image_id"], images["path"], strict=True))
+
+    def load(image_id: str) -> NDArray[np.uint8]:
+        return read_image(paths.data / files[image_id])
+
     few = images.iloc[np.sort(np.random.default_rng(settings.seed).permutation(len(images))[:9])]
-    detection_pictures.predictions_picture(paths.data, few, truth, kept, folder / "predictions.png")
-    detection_pictures.worst_picture(paths.data, images, truth, kept, folder / "worst_errors.png", settings.evaluate.worst)
+    every = detection_matches.matches(truth, found, images, classes)
+    curves = {label: detection_matches.precision_recall(every, label) for label in classes}
+    _write(folder / "precision_recall.png", detection_pictures.precision_recall_picture(curves))
+    _write(folder / "predictions.png", detection_pictures.comparison_grid(truth, found, few, points, load))
+    worst = detection_pictures.worst_images(truth, found, images, points, load, min(settings.evaluate.worst, 9))
+    _write(folder / "worst_errors.png", worst)
+
+
+def _write(path: Path, picture: NDArray[np.uint8]) -> None:
+    cv2.imwrite(str(path), picture[:, :, ::-1])

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +30,11 @@ class Dataset:
 
     @property
     def is_absent(self) -> bool:
+        """Whether there is no usable image."""
         return self.images.empty
 
     def part(self, split: str) -> pd.DataFrame:
+        """The images of one split."""
         return self.images[self.images["split"] == split].reset_index(drop=True)
 
 
@@ -71,6 +73,7 @@ def examples(paths: Paths, dataset: Dataset, split: str, size: int) -> "Examples
 
     images = dataset.part(split)
     keys = np.array([image_key(image_id) for image_id in images["image_id"]], np.int64)
+    targets: NDArray[Any]
     if dataset.task == tables.DETECTION:
         targets = box_targets(images, dataset.boxes, dataset.classes)
     else:

@@ -25,4 +25,5 @@ def parameters(model: "Model") -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON that people can read."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -77,7 +77,8 @@ def _refuse_untrainable(dataset: Dataset) -> None:
 
 def _refuse_train_size(model: "Model") -> None:
     if model.train_size and (model.task == tables.DETECTION or not 32 <= model.train_size <= model.image_size):
-        raise UsageError(f"models.{model.name}.train_size is {model.train_size} pixels: a classifier may have 32 to image_size, a detector none")
+        found = f"models.{model.name}.train_size is {model.train_size} pixels"
+        raise UsageError(f"{found}: a classifier may have 32 to image_size, a detector none")
 
 
 def _train(paths: Paths, job: Job, folder: Path) -> None:
@@ -119,7 +120,8 @@ def _fit(paths: Paths, job: Job, design: "Design", network: "tuple[keras.Model, 
     def report(epoch: int, numbers: dict[str, float]) -> None:
         row = {_metric(key): value for key, value in numbers.items()}
         rows.append({"epoch": epoch, **row})
-        log.info("%s epoch %d/%d: %s", name, epoch + 1, job.model.train.epochs, "  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+        told = "  ".join(f"{key} {value:.4g}" for key, value in row.items())
+        log.info("%s epoch %d/%d: %s", name, epoch + 1, job.model.train.epochs, told)
         if live:
             live.log_epoch(epoch, row)
 
@@ -148,8 +150,8 @@ def _batches(paths: Paths, job: Job) -> "tuple[TrainingBatches, ValidationBatche
 
 
 def _goal(job: Job, design: "Design") -> "Goal":
-    from components.train.fit import Goal
     from components.train.class_loss import ClassLoss
+    from components.train.fit import Goal
     from components.train.losses import DetectionLoss
 
     if design.task == tables.DETECTION:

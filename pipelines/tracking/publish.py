@@ -70,12 +70,7 @@ class Candidate:
 
 
 def publish(
-    store: Store,
-    model_dir: Path,
-    evaluate_dir: Path,
-    pictures: Sequence[Path],
-    tags: Mapping[str, str],
-    load: Callable[[Path], Any] | None,
+    store: Store, model_dir: Path, evaluate_dir: Path, pictures: Sequence[Path], tags: Mapping[str, str], load: Callable[[Path], Any] | None
 ) -> str | None:
     """See Tracking.publish."""
     candidate = Candidate(model_dir, evaluate_dir)

@@ -56,9 +56,11 @@ class Detections(keras.layers.Layer):  # type: ignore[misc]
         return tf.concat([found.nmsed_boxes, found.nmsed_scores[..., None], classes[..., None]], axis=-1)
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
+        """Shape and type of the answer, for Keras."""
         return keras.KerasTensor((inputs[0].shape[0], self.max_detections, 6), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
+        """What Keras needs to build it again."""
         own = ("size", "score_threshold", "iou_threshold", "max_detections")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 

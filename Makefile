@@ -1,0 +1,51 @@
+# `make run` takes the sample, or your data/, through the whole loop; `make test` runs the tests.
+# Both need Python 3.11 or later, git and make; they fetch everything else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(VENV)/uv/bin/uv
+
+.PHONY: run test test-slow lint types repro ui lock clean
+
+run: $(VENV)/.installed  ## the whole loop: validate, split, augment, train, evaluate, publish, promote
+	$(BIN)/visionloop run
+
+test: $(VENV)/.installed  ## every fast test, and the sample of slow ones that CI runs
+	$(BIN)/python -m pytest -q -m "not slow or ci"
+
+test-slow: $(VENV)/.installed  ## every test
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --diff .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+repro: $(VENV)/.installed  ## the stages alone, by DVC, without Prefect or promotion
+	$(BIN)/visionloop data sample
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+
+ui: $(VENV)/.installed
+	$(BIN)/visionloop ui
+
+lock: $(UV)  ## resolve the requirements anew
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/runtime.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o requirements/dev.txt
+	$(UV) pip compile -q --no-deps --generate-hashes --no-header requirements/sample.in -o requirements/sample.txt
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml | $(UV)
+	$(UV) pip install -q --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
+	$(UV) pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
+	touch $@
+
+$(UV):
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Visionloop needs Python 3.11 or later; name one with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m venv $(VENV)/uv
+	$(VENV)/uv/bin/python -m pip install -q --disable-pip-version-check uv
+
+clean:  ## remove what can be built again; data/ and mlflow/store/ stay
+	rm -rf $(VENV) outputs .visionloop .prefect
