@@ -5,7 +5,6 @@ crowns (DeepForest), cut into tiles. Building twice gives the same bytes.
 """
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -48,7 +47,7 @@ B. Weinstein, S. Marconi, M. Aubry-Kientz, G. Vincent, H. Senyondo, E. White, "D
 deep learning tree crown delineation", Methods in Ecology and Evolution 11 (2020), https://doi.org/10.1111/2041-210X.13472.
 The photographs are named by site codes of the National Ecological Observatory Network (NEON): OSBS, SOAP, YELL.
 
-Each photograph is cut into tiles of at most 320 pixels a side, named `<photograph>_x<left>_y<top>.png`. A box cut by
+Each photograph is cut into tiles of about 320 pixels a side, named `<photograph>_x<left>_y<top>.png`. A box cut by
 a tile's border is clipped, and kept when at least 30 % of its area and 4 pixels a side remain. Tiles of one
 photograph never stand on both sides of a split.
 
@@ -83,9 +82,12 @@ def is_sample(folder: Path) -> bool:
     return all(path.is_file() and path.read_text(encoding="utf-8") == credits for path, credits in readmes)
 
 
-def cuts(length: int, most: int = TILE) -> list[int]:
-    """Borders 0 .. length that cut a side into the fewest near-equal parts of at most `most` pixels."""
-    parts = math.ceil(length / most)
+def cuts(length: int, side: int = TILE) -> list[int]:
+    """Borders 0 .. length that cut a side into near-equal parts as close to `side` pixels as there can be.
+
+    Parts much smaller than `side` would show a detector larger trees in one photograph than in another.
+    """
+    parts = max(1, round(length / side))
     return [round(index * length / parts) for index in range(parts + 1)]
 
 
