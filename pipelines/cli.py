@@ -82,7 +82,7 @@ def _command(commands: Any, name: str, help_text: str, example: str, handler: Ha
 
 
 def _add_run(commands: Any) -> None:
-    run = _command(commands, "run", "the whole loop as a Prefect flow", "visionloop run --task detection --set train.epochs=5", _run)
+    run = _command(commands, "run", "the whole loop as a Prefect flow", "visionloop run --task detection --set models.yolo.epochs=5", _run)
     run.add_argument("--task", choices=TASKS, action="append", help="only this task; may be given twice")
     run.add_argument("--model", action="append", metavar="NAME", help="only this model of params.yaml; may be repeated")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override params.yaml for this run")

@@ -17,7 +17,7 @@ from pipelines.stages.watchdog import PARENT
 
 STAGE_EXIT = re.compile(r"exited with (\d+)")
 SKIPPED = re.compile(r"didn't change, skipping")
-ADVICE = re.compile(r"^(To track the changes with git|\tgit add |To enable auto staging|\tdvc config core\.autostage|Use `dvc push`|(Generat|Updat)ing lock file)")
+ADVICE = re.compile(r"(To track the changes|\tgit add |To enable auto staging|\tdvc config |Use `dvc push`|(Generat|Updat)ing lock file)")
 LAST_LINES = 20
 INTERRUPTED = 130
 GRACE_SECONDS = 10.0
@@ -47,12 +47,17 @@ def stale(paths: Paths) -> set[str]:
 
     _without_git(paths)
     with Repo(str(paths.root)) as repo:
-        return set(repo.status())
+        return {name.rpartition(":")[2] for name in repo.status()}  # seen from another folder, dvc.yaml's path comes first
 
 
 def _without_git(paths: Paths) -> None:
-    if not (paths.root / ".git").exists():
-        os.environ.setdefault("DVC_NO_SCM", "1")
+    """Tell DVC of a copy without .git, as containers hold, in the file that is local to this machine."""
+    from dvc.config import Config
+
+    config = Config(str(paths.root / ".dvc"), validate=False)
+    if not (paths.root / ".git").exists() and not config.get("core", {}).get("no_scm"):
+        with config.edit("local") as local:
+            local.setdefault("core", {})["no_scm"] = True
 
 
 def reproduce(paths: Paths, stage: str, tell: Callable[[str], None], timeout: float) -> bool:
@@ -63,6 +68,7 @@ def reproduce(paths: Paths, stage: str, tell: Callable[[str], None], timeout: fl
     """
     if _leaving.is_set():
         raise StageFailed(stage, INTERRUPTED, f"stage {stage}: interrupted")
+    _without_git(paths)
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", "--single-item", stage],
         cwd=paths.root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",

@@ -1,5 +1,6 @@
 """The loop as a Prefect flow: the stages of dvc.yaml as tasks, then publishing and promotion."""
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,14 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.data.tables import TASKS
-from components.errors import ServiceError, UsageError
+from components.errors import ServiceError, UsageError, VisionloopError
 from pipelines import dvc_stages, settings
 from pipelines.paths import Paths, find_root
+from pipelines.quiet import quiet_dependencies
 from pipelines.report import candidates as report
 
 RETRY_SECONDS = 2
+DELIVER_SECONDS = 10.0
 
 
 def _worth_retrying(_task: Any, _run: Any, state: State) -> bool:
@@ -80,10 +83,21 @@ def visionloop(tasks: list[str] | None = None, models: list[str] | None = None, 
     `tasks` and `models` narrow the run to some of params.yaml's; `root` is the project's folder, the current one when
     not said. Answers `candidates` (rows of the table) and `decisions` by task.
     """
+    quiet_dependencies()  # a worker comes here without passing the command line
+    speak_plainly()
+    dvc_stages.begin()
     paths = Paths(Path(root)) if root else Paths(find_root())
     knobs = settings.load(paths.params)
     chosen = select(knobs, tasks, models)
     _version_data(paths)
+    try:
+        return _loop(paths, knobs, chosen)
+    except BaseException:
+        dvc_stages.end_all()
+        raise
+
+
+def _loop(paths: Paths, knobs: settings.Settings, chosen: dict[str, list[str]]) -> dict[str, Any]:
     plan = _Plan(paths, knobs, dvc_stages.stale(paths))
     published = plan.submit(chosen)
     decisions = {
@@ -92,6 +106,7 @@ def visionloop(tasks: list[str] | None = None, models: list[str] | None = None, 
         )
         for name, runs in published.items()
     }
+    _raise_first([*plan.stages.values(), *(run for runs in published.values() for run in runs.values()), *decisions.values()])
     decided = {name: future.result() for name, future in decisions.items()}
     rows = report.rows(paths, [model for runs in published.values() for model in runs])
     create_table_artifact(report.plain(rows), key="candidates", description="every candidate of this run, by task")
@@ -109,12 +124,49 @@ def select(knobs: settings.Settings, tasks: list[str] | None, models: list[str] 
     return {name: [model.name for model in picked if model.task == name] for name in TASKS if any(model.task == name for model in picked)}
 
 
+def _raise_first(futures: list[PrefectFuture[Any]]) -> None:
+    """Wait for all; then raise what the earliest that failed raised, not that others waited for it in vain."""
+    for future in futures:
+        future.wait()
+    for future in futures:
+        if future.state.is_failed() or future.state.is_crashed():
+            future.result()
+
+
 def _version_data(paths: Paths) -> None:
     from pipelines import versions
 
     if not versions.is_current(paths):
         digest = versions.add_data(paths)
         get_run_logger().info("data/ has changed: versioned as %s", digest)
+
+
+class _Plain(logging.Filter):
+    """What the user must mend is said in words; a traceback is for what nobody foresaw."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, VisionloopError):
+            record.msg, record.args, record.exc_info = "%s", (str(error),), None
+        return True
+
+
+_PLAIN = _Plain()
+
+
+def speak_plainly() -> None:
+    """Have Prefect log a VisionloopError without a traceback."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_PLAIN)
+
+
+def deliver() -> None:
+    """Send the server what is still queued of logs and events; without it, leaving waits for a server that is gone."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=DELIVER_SECONDS)
 
 
 class _Plan:
@@ -149,9 +201,7 @@ class _Plan:
         kind = name.partition("@")[0]
         turn: Callable[[], Any] | Any = self.training if kind == "train" else self.other
         run = self.knobs.run
-        named = stage.with_options(
-            name=name.replace("@", "-"), tags=["stage", kind], retries=run.retries, timeout_seconds=run.stage_timeout + 60
-        )
+        named = stage.with_options(name=name.replace("@", "-"), tags=["stage", kind], retries=run.retries)
         self.stages[name] = named.submit(
             str(self.paths.root), name, _later(upstream), name not in self.stale, turn, float(run.stage_timeout)
         )

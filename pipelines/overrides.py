@@ -16,21 +16,23 @@ log = logging.getLogger(__name__)
 def overridden(paths: Paths, assignments: list[str]) -> Iterator[None]:
     """DVC reads params.yaml itself, so the file holds the overrides while the block runs.
 
-    What it held before lies in the private folder meanwhile; a run that was killed is put right by the next one.
+    What it held before lies in the private folder meanwhile; a run that was killed is put right by the next one. What
+    was edited by hand meanwhile stays.
     Raises UsageError for an assignment that params.yaml cannot take; the file is untouched then.
     """
-    kept = paths.private / "params.before-set.yaml"
-    _put_back(paths.params, kept)
+    kept, ours = paths.private / "params.before-set.yaml", paths.private / "params.with-set.yaml"
+    _put_back(paths.params, kept, ours)
     if not assignments:
         yield
         return
     text = _with(paths.params, assignments)
+    _write(ours, text)
     _write(kept, paths.params.read_bytes())
     _write(paths.params, text)
     try:
         yield
     finally:
-        _put_back(paths.params, kept)
+        _put_back(paths.params, kept, ours)
 
 
 def _with(params: Path, assignments: list[str]) -> bytes:
@@ -41,6 +43,7 @@ def _with(params: Path, assignments: list[str]) -> bytes:
 
     yaml = YAML()
     yaml.preserve_quotes = True
+    yaml.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null"))
     document = yaml.load(params.read_text(encoding="utf-8"))
     settings.override(document, assignments)
     buffer = io.BytesIO()
@@ -58,7 +61,12 @@ def _write(path: Path, data: bytes) -> None:
     partial.replace(path)
 
 
-def _put_back(params: Path, kept: Path) -> None:
-    if kept.is_file():
-        kept.replace(params)
-        log.info("params.yaml is as it was before --set")
+def _put_back(params: Path, kept: Path, ours: Path) -> None:
+    if not kept.is_file():
+        return
+    if params.is_file() and params.read_bytes() not in (ours.read_bytes(), kept.read_bytes()):
+        edited = kept.replace(kept.with_name("params.before-edit.yaml"))
+        log.warning("params.yaml was edited while --set held: it stays as it is now; as it was before: %s", edited)
+        return
+    kept.replace(params)
+    log.info("params.yaml is as it was before --set")

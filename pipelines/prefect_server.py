@@ -71,7 +71,7 @@ class PrefectServer:
 
     def _clear_orphan(self) -> None:
         """End the server of a run that was killed before it could."""
-        with suppress(OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        with suppress(OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
             noted = json.loads(self._record.read_text(encoding="utf-8"))
             if abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
                 stop(noted["pid"])

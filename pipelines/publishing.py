@@ -46,9 +46,12 @@ def _git_commit(paths: Paths) -> str:
 def promote_models(paths: Paths, task: str, models: list[str]) -> dict[str, Any] | None:
     """Decide for the evaluated models of a task; None when none of them was evaluated.
 
+    Answers the Decision's fields and `is_champion`: whether one of these models is champion now.
+
     The champion is evaluated again first where it was tested on other images than the candidates.
     """
     from pipelines.promote import promote
+    from pipelines.registry import Registry
 
     folders = [paths.evaluate(model) for model in models if "skipped" not in read_report(paths.evaluate(model))]
     if not folders:
@@ -59,7 +62,10 @@ def promote_models(paths: Paths, task: str, models: list[str]) -> dict[str, Any]
         def again(model_file: Path) -> Path:
             return _evaluate_champion(paths, knobs, task, model_file, Path(scratch))
 
-        return asdict(promote(task, paths, knobs, folders, again))
+        decision = asdict(promote(task, paths, knobs, folders, again))
+    champion = Registry(paths).at(task, "champion")
+    candidates = [read_report(folder)["model_sha256"] for folder in folders]
+    return {**decision, "is_champion": champion is not None and champion.sha256 in candidates}
 
 
 def _evaluate_champion(paths: Paths, knobs: settings.Settings, task: str, model_file: Path, scratch: Path) -> Path:

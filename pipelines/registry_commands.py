@@ -24,7 +24,7 @@ def promote_task(paths: Paths, task: str, *, require: bool, as_json: bool) -> in
     if decision is None:
         raise UsageError(f"there is no evaluated {task} model: run `visionloop run --task {task}`")
     _tell(decision, [f"{task}: {decision['verdict']}", *(f"  {reason}" for reason in decision["reasons"])], as_json)
-    return 1 if require and decision["verdict"] != "promote" else 0
+    return 1 if require and not decision["is_champion"] else 0
 
 
 def rollback_task(paths: Paths, task: str, *, as_json: bool) -> int:

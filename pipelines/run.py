@@ -35,8 +35,7 @@ def run(paths: Paths, tasks: list[str] | None, models: list[str] | None, assignm
         print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
     else:
         console.show(paths, result, time.monotonic() - start)
-    verdicts = [decision["verdict"] for decision in result["decisions"].values()]
-    return 1 if require and any(verdict != "promote" for verdict in verdicts) else 0
+    return 1 if require and not all(decision["is_champion"] for decision in result["decisions"].values()) else 0
 
 
 def _flow(paths: Paths, tasks: list[str] | None, models: list[str] | None) -> dict[str, Any]:
@@ -52,12 +51,15 @@ def _flow(paths: Paths, tasks: list[str] | None, models: list[str] | None) -> di
         with prefect_server(paths) as server:
             import prefect.main  # noqa: F401  loads while the server starts
 
-            from pipelines.flows import select, visionloop
+            from pipelines.flows import deliver, select, visionloop
 
             select(settings.load(paths.params), tasks, models)
             server.ready()
             os.chdir(paths.root)
-            return dict(visionloop(tasks, models, str(paths.root)))
+            try:
+                return dict(visionloop(tasks, models, str(paths.root)))
+            finally:
+                deliver()
     finally:
         dvc_stages.end_all()
         for number, handler in before.items():

@@ -193,11 +193,17 @@ def _checked(adapter: Any, raw: dict[str, Any], source: str) -> Any:
     try:
         return adapter.validate_python(raw)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelled key is also a missing one: what was written says more than what was not.
+        first = min(error.errors(), key=lambda one: _TELLING.get(one["type"], 1))
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "unexpected_keyword_argument":
             raise UsageError(f"{source}: unknown parameter {key}{_nearest(first['loc'])}") from None
+        if first["type"] == "missing":
+            raise UsageError(f"{source}: {key} is missing") from None
         raise UsageError(f"{source}: {key} is {first['input']!r}: {first['msg'].lower()}") from None
+
+
+_TELLING = {"unexpected_keyword_argument": 0, "missing": 2}
 
 
 def _nearest(location: tuple[Any, ...]) -> str:
@@ -233,3 +239,17 @@ def override(raw: dict[str, Any], assignments: list[str]) -> None:
         if not isinstance(block, dict):
             raise UsageError(f"--set {assignment}: params.yaml has no block {'.'.join(parts[:-1])!r}")
         block[parts[-1]] = yaml.safe_load(value)
+        _refuse_idle(raw, parts, assignment)
+
+
+def _refuse_idle(raw: dict[str, Any], parts: list[str], assignment: str) -> None:
+    """A default that every model overrides would change nothing, and seem to."""
+    models = raw.get("models")
+    if (
+        len(parts) == 2
+        and parts[0] == "train"
+        and isinstance(models, dict)
+        and all(isinstance(own, dict) and parts[1] in own for own in models.values())
+    ):
+        named = " or ".join(f"models.{name}.{parts[1]}" for name in models)
+        raise UsageError(f"--set {assignment} changes nothing, since every model has its own {parts[1]}: set {named}")

@@ -97,6 +97,7 @@ def _pointer(paths: Paths) -> Path:
 @contextmanager
 def _repository(paths: Paths) -> Iterator["Repo"]:
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+    logging.getLogger("dvc.repo.scm_context").setLevel(logging.WARNING)  # which files to give git is in the README
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 

@@ -1,0 +1,139 @@
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from components.errors import DataError, ServiceError, UsageError
+from pipelines import flows, settings
+from pipelines.dvc_stages import StageFailed
+from tests.project import ROOT
+
+RAW = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+
+
+@pytest.fixture
+def knobs() -> settings.Settings:
+    return settings.parse({**RAW, "models": {name: {**RAW["models"]["cnn"], "task": task} for name, task in MODELS.items()}})
+
+
+MODELS = {"a": "classification", "b": "classification", "c": "detection"}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "models", "chosen"),
+    [
+        (None, None, {"classification": ["a", "b"], "detection": ["c"]}),
+        (["detection"], None, {"detection": ["c"]}),
+        (None, ["b"], {"classification": ["b"]}),
+        (["classification"], ["a"], {"classification": ["a"]}),
+        ([], [], {"classification": ["a", "b"], "detection": ["c"]}),
+    ],
+)
+def test_select_narrows_by_task_and_model(
+    knobs: settings.Settings, tasks: list[str] | None, models: list[str] | None, chosen: dict[str, list[str]]
+) -> None:
+    assert flows.select(knobs, tasks, models) == chosen
+
+
+@pytest.mark.parametrize(
+    ("tasks", "models", "said"), [(None, ["z"], "unknown z"), (["poetry"], None, "unknown poetry"), (["detection"], ["a"], "no model")]
+)
+def test_select_refuses_what_there_is_not(knobs: settings.Settings, tasks: list[str] | None, models: list[str] | None, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        flows.select(knobs, tasks, models)
+
+
+class Answer:
+    """A task run's end, as a future tells it."""
+
+    def __init__(self, kind: str, error: Exception | None = None) -> None:
+        self.kind, self.error, self.waited = kind, error, False
+        self.state = SimpleNamespace(is_failed=lambda: kind == "failed", is_crashed=lambda: kind == "crashed")
+
+    def wait(self) -> None:
+        self.waited = True
+
+    def result(self) -> None:
+        if self.error:
+            raise self.error
+
+
+def test_the_first_cause_is_raised_after_all_have_ended() -> None:
+    cause = StageFailed("train@a", 3, "stage train@a: no image to train on")
+    answers = [
+        Answer("completed"),
+        Answer("failed", cause),
+        Answer("pending", RuntimeError("never ran")),
+        Answer("failed", ServiceError("away")),
+    ]
+    with pytest.raises(StageFailed) as raised:
+        flows._raise_first(answers)  # type: ignore[arg-type]
+    assert raised.value is cause and all(answer.waited for answer in answers)
+    flows._raise_first([Answer("completed"), Answer("pending")])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (StageFailed("s", 3, "bad data"), False),
+        (StageFailed("s", 2, "bad parameter"), False),
+        (StageFailed("s", 130, "interrupted"), False),
+        (StageFailed("s", 4, "away"), True),
+        (StageFailed("s", 139, "segmentation fault"), True),
+        (ServiceError("away"), True),
+        (UsageError("wrong"), False),
+        (OSError("odd"), True),
+    ],
+)
+def test_only_what_the_user_need_not_mend_is_tried_again(error: Exception, again: bool) -> None:
+    state: Any = Answer("failed", error)
+    assert flows._worth_retrying(None, None, state) is again
+
+
+def test_a_users_error_is_logged_without_a_traceback_and_ours_with_one(caplog: pytest.LogCaptureFixture) -> None:
+    flows.speak_plainly()
+    flows.speak_plainly()
+    logger = logging.getLogger("prefect.task_runs")
+    assert [one for one in logger.filters if isinstance(one, flows._Plain)] == [flows._PLAIN]
+    for error in (DataError("the label is wrong"), ZeroDivisionError("ours")):
+        try:
+            raise error
+        except Exception:
+            record = logger.makeRecord("prefect.task_runs", logging.ERROR, "", 0, "Task run failed with %r", (error,), sys.exc_info())
+        assert flows._PLAIN.filter(record)
+        if isinstance(error, DataError):
+            assert (record.getMessage(), record.exc_info) == ("the label is wrong", None)
+        else:
+            assert "ZeroDivisionError" in record.getMessage() and record.exc_info
+
+
+def test_an_up_to_date_stage_after_stages_that_did_not_run_asks_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(flows, "get_run_logger", lambda: SimpleNamespace(info=lambda text, *values: told.append(text % values)))
+    monkeypatch.setattr(flows.dvc_stages, "reproduce", lambda *_: told.append("asked") or True)
+    turn = SimpleNamespace(__enter__=None)
+    assert flows.stage.fn(str(tmp_path), "split", [False], True, turn, 1.0) is False
+    assert told == ["split is up to date"]
+
+
+@pytest.mark.parametrize(("upstream", "fresh"), [([True], True), ([False], False), ([], False)])
+def test_a_changed_stage_or_one_after_a_changed_one_is_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, upstream: list[bool], fresh: bool
+) -> None:
+    import threading
+
+    monkeypatch.setattr(flows, "get_run_logger", lambda: logging.getLogger("test"))
+    monkeypatch.setattr(flows.dvc_stages, "reproduce", lambda *_: True)
+    assert flows.stage.fn(str(tmp_path), "split", upstream, fresh, threading.Lock(), 1.0) is True
+
+
+def test_tasks_are_cached_by_dvc_alone_and_no_result_is_pickled() -> None:
+    from prefect.cache_policies import NO_CACHE
+
+    for one in (flows.stage, flows.publish, flows.promote):
+        assert one.cache_policy == NO_CACHE and one.persist_result is False
+    assert flows.visionloop.persist_result is False
