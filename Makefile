@@ -2,6 +2,8 @@
 # Both need Python 3.11 or later, git and make; they fetch everything else.
 
 PYTHON ?= python3
+# Behind a company proxy the certificates are those of the machine.
+export UV_SYSTEM_CERTS ?= true
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(VENV)/uv/bin/uv

