@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from components.errors import UsageError
@@ -76,6 +77,7 @@ def test_a_missing_key_is_named(key: str) -> None:
     assert key.split(".")[-1] in str(refused.value)
 
 
+@examples(deadline=None)
 @given(st.sampled_from([key for key, _ in LEAVES]), st.data())
 def test_a_misspelled_key_is_refused_and_the_nearest_named(key: str, data: st.DataObject) -> None:
     *path, last = key.split(".")
