@@ -1,8 +1,9 @@
 """Should this candidate replace the champion? A pure decision over measured evidence; it knows no registry.
 
-The best candidate is chosen on the validation split, so that the test split judges only one candidate. It becomes
-champion when its paired difference to the champion on the same test set is surely above the margin, and no guardrail
-breaks. What cannot be measured is never taken as passed.
+Candidates are judged in the order of their validation metric, so that the test split chooses none of them; the first
+that passes becomes champion. It passes when its paired difference to the champion on the same test set is surely above
+the margin, the interval widened for the number of candidates judged, and no guardrail breaks. What cannot be measured
+is never taken as passed.
 """
 
 import hashlib
@@ -92,17 +93,26 @@ class Decision:
     gate_hash: str
 
 
-def choose(candidates: Sequence[Evidence], metric: str) -> Evidence:
-    """The candidate with the best `val/<metric>`; ties go to fewer parameters, then to name, then to hash.
+def rank(candidates: Sequence[Evidence], metric: str) -> list[Evidence]:
+    """The candidates by falling `val/<metric>`; ties go to fewer parameters, then to name, then to hash.
 
-    Raises DataError when no candidate has a finite value.
+    One without a finite value is left out. Raises DataError when no candidate has a finite value.
     """
     name = f"val/{metric}"
     measured = [candidate for candidate in candidates if math.isfinite(candidate.metrics.get(name, math.nan))]
     if not measured:
         names = [candidate.model for candidate in candidates]
         raise DataError(f"none of {names} has {name}: expected a finite number in report.json; run the evaluate stage again")
-    return min(measured, key=lambda c: (-c.metrics[name], c.metrics.get(PARAMETERS, math.inf), c.model, c.sha256))
+    return sorted(measured, key=lambda c: (-c.metrics[name], c.metrics.get(PARAMETERS, math.inf), c.model, c.sha256))
+
+
+def summed(decisions: Sequence[tuple[Evidence, Decision]]) -> Decision:
+    """One decision of those that were made in turn: the promotion, or else the first one's verdict; everybody's reasons."""
+    decisive = next((decision for _, decision in decisions if decision.verdict == "promote"), decisions[0][1])
+    if len(decisions) == 1:
+        return decisive
+    reasons = [f"{evidence.model}: {decision.verdict}: {reason}" for evidence, decision in decisions for reason in decision.reasons]
+    return Decision(decisive.verdict, reasons, decisive.comparison, decisive.gate_hash)
 
 
 def decide(candidate: Evidence, champion: Evidence | None, gate: Gate, comparison: Interval | None = None) -> Decision:

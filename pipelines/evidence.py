@@ -14,7 +14,7 @@ from components.errors import DataError, UsageError
 from components.evaluate.compare import Comparison, paired_bootstrap, paired_bootstrap_metric
 from components.promote import Evidence, Recall
 
-Compare = Callable[[Path, Path, int, int], Comparison]
+Compare = Callable[[Path, Path, int, int, int], Comparison]
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def evidence(folder: Path) -> Evidence:
         raise DataError(f"{folder / 'report.json'} has no {error}: run the evaluate stage again") from error
 
 
-def compare(task: str, metric: str, candidate: Path, champion: Path, seed: int, rounds: int) -> Comparison:
+def compare(task: str, metric: str, candidate: Path, champion: Path, seed: int, rounds: int, candidates: int = 1) -> Comparison:
     """The paired difference of two evaluation folders in a metric on the test split.
 
     Raises UsageError for a metric that cannot be compared, DataError when the two are not of the same test images.
@@ -55,16 +55,16 @@ def compare(task: str, metric: str, candidate: Path, champion: Path, seed: int, 
         near = get_close_matches(metric, known, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"promote.{task}.metric is {metric!r}, expected one of {', '.join(known)}{hint}")
-    return known[metric](candidate, champion, seed, rounds)
+    return known[metric](candidate, champion, seed, rounds, candidates)
 
 
-def _accuracy(candidate: Path, champion: Path, seed: int, rounds: int) -> Comparison:
+def _accuracy(candidate: Path, champion: Path, seed: int, rounds: int, candidates: int) -> Comparison:
     both = _classified(candidate, champion)
     ours, theirs = (both[name].to_numpy(np.float64) for name in ("correct", "correct_champion"))
-    return paired_bootstrap(ours, theirs, both["group_id"].to_numpy(), seed, rounds)
+    return paired_bootstrap(ours, theirs, both["group_id"].to_numpy(), seed, rounds, candidates)
 
 
-def _macro_f1(candidate: Path, champion: Path, seed: int, rounds: int) -> Comparison:
+def _macro_f1(candidate: Path, champion: Path, seed: int, rounds: int, candidates: int) -> Comparison:
     both = _classified(candidate, champion)
     columns = [both[name] for name in ("label", "predicted", "predicted_champion")]
     labels = sorted(set(pd.concat(columns)))
@@ -73,7 +73,7 @@ def _macro_f1(candidate: Path, champion: Path, seed: int, rounds: int) -> Compar
     def score(predicted: np.ndarray) -> Callable[[np.ndarray], float]:
         return lambda weights: macro_f1(truth, predicted, weights, len(labels))
 
-    return paired_bootstrap_metric(score(ours), score(theirs), both["group_id"].to_numpy(), seed, rounds)
+    return paired_bootstrap_metric(score(ours), score(theirs), both["group_id"].to_numpy(), seed, rounds, candidates)
 
 
 def macro_f1(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray, classes: int) -> float:
@@ -106,7 +106,7 @@ def _number(value: float | None) -> float:
 
 
 def _average_precision(thresholds: slice) -> Compare:
-    def compared(candidate: Path, champion: Path, seed: int, rounds: int) -> Comparison:
+    def compared(candidate: Path, champion: Path, seed: int, rounds: int, candidates: int) -> Comparison:
         from components.evaluate.detection_matches import average_precision, matches
 
         images = _images(candidate)
@@ -119,7 +119,7 @@ def _average_precision(thresholds: slice) -> Compare:
             found = matches(truth, _test_rows(folder / "predictions.parquet"), unit, classes)
             return lambda weights: _mean(average_precision(found, weights)[:, thresholds])
 
-        return paired_bootstrap_metric(score(candidate), score(champion), images["group_id"].to_numpy(), seed, rounds)
+        return paired_bootstrap_metric(score(candidate), score(champion), images["group_id"].to_numpy(), seed, rounds, candidates)
 
     return compared
 

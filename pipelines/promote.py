@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from components.errors import DataError, UsageError
 from components.evaluate.compare import Comparison
-from components.promote import Decision, Evidence, Gate, choose, decide
+from components.promote import Decision, Evidence, Gate, decide, rank, summed
 from pipelines.evidence import compare, evidence, read_report
 from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
@@ -36,7 +36,7 @@ def promote(
     evaluate_again: EvaluateAgain | None = None,
     registry: Registry | None = None,
 ) -> Decision:
-    """Register the published candidates, judge the best of them, and set the aliases by the verdict.
+    """Register the published candidates, judge them in the order of validation, and set the aliases by the verdicts.
 
     `reports` are evaluation folders; skipped models and other tasks are passed over. `evaluate_again` evaluates a
     model.keras on the current test set and answers the folder; it is called when the champion was tested on another.
@@ -48,10 +48,10 @@ def promote(
     gate = gate_of(task, settings)
     with registry.promoting(), tempfile.TemporaryDirectory() as scratch:
         versions = {sha: register(registry, task, sha) for sha in folders}
-        chosen = choose([evidence(folder) for folder in folders.values()], gate.metric)
+        ranked = rank([evidence(folder) for folder in folders.values()], gate.metric)
         champion = registry.at(task, "champion")
         judge = _Judge(task, settings, gate, registry, evaluate_again, Path(scratch))
-        return judge.settle(chosen, folders, versions[chosen.sha256], champion)
+        return summed(judge.settle_in_turn(ranked, folders, versions, champion))
 
 
 def candidates(task: str, reports: Sequence[Path]) -> dict[str, Path]:
@@ -85,6 +85,22 @@ class _Judge:
     ) -> None:
         self.task, self.settings, self.gate, self.registry = task, settings, gate, registry
         self.evaluate_again, self.scratch = evaluate_again, scratch
+        self.candidates = 1
+
+    def settle_in_turn(
+        self, ranked: Sequence[Evidence], folders: Mapping[str, Path], versions: Mapping[str, Version], champion: Version | None
+    ) -> list[tuple[Evidence, Decision]]:
+        """Judge the candidates one after another until one is promoted or is the champion; the first to fail is challenger."""
+        self.candidates = sum(champion is None or one.sha256 != champion.sha256 for one in ranked) or 1
+        decisions: list[tuple[Evidence, Decision]] = []
+        for one in ranked:
+            if decisions and champion is not None and one.sha256 == champion.sha256:
+                break
+            decisions.append((one, self.settle(one, folders, versions[one.sha256], champion)))
+            if decisions[-1][1].verdict == "promote" or (champion is not None and one.sha256 == champion.sha256):
+                break
+        self._challenge(versions[ranked[0].sha256])
+        return decisions
 
     def settle(self, chosen: Evidence, folders: Mapping[str, Path], version: Version, champion: Version | None) -> Decision:
         """Answer the recorded decision where there is one, otherwise decide and record; then set the aliases."""
@@ -93,7 +109,7 @@ class _Judge:
         if version.rolled_back:
             reason = f"{chosen.model} (version {version.number}) was rolled back at {version.rolled_back}: it is not promoted again"
             return Decision("keep", [reason], None, self.gate.hash)
-        key = decision_key(chosen, champion, self.gate)
+        key = decision_key(chosen, champion, self.gate, self.candidates)
         recorded = self._recorded(key)
         if recorded is None or recorded.verdict == "refused":
             # What was refused for want of evidence may have it now.
@@ -112,7 +128,7 @@ class _Judge:
         comparison = None
         if theirs.test_digest == chosen.test_digest:
             comparison = compare(
-                self.task, self.gate.metric, folders[chosen.sha256], folder, self.settings.seed, self.settings.promote.rounds
+                self.task, self.gate.metric, folders[chosen.sha256], folder, self.settings.seed, self.settings.promote.rounds, self.candidates
             )
         return decide(chosen, theirs, self.gate, comparison)
 
@@ -152,20 +168,25 @@ class _Judge:
 
     def _apply(self, decision: Decision, version: Version, champion: Version | None) -> None:
         if decision.verdict != "promote":
-            if self.registry.at(self.task, "challenger") != version:
-                self.registry.assign(version, "challenger")
             return
         if champion is not None:
             self.registry.assign(champion, "previous")
         self.registry.assign(version, "champion")
-        if self.registry.at(self.task, "challenger"):
-            self.registry.release(self.task, "challenger")
+
+    def _challenge(self, best: Version) -> None:
+        """The candidate that validation prefers is challenger, unless it is champion: then there is none."""
+        champion, challenger = self.registry.at(self.task, "champion"), self.registry.at(self.task, "challenger")
+        if champion is not None and champion.sha256 == best.sha256:
+            if challenger is not None:
+                self.registry.release(self.task, "challenger")
+        elif challenger is None or challenger.sha256 != best.sha256:
+            self.registry.assign(best, "challenger")
 
 
-def decision_key(chosen: Evidence, champion: Version | None, gate: Gate) -> str:
-    """The same candidate, champion, test set and gate have the same decision."""
+def decision_key(chosen: Evidence, champion: Version | None, gate: Gate, candidates: int) -> str:
+    """The same candidate, champion, test set, gate and number of candidates have the same decision."""
     seen = champion.sha256 if champion else "none"
-    return hashlib.sha256("\n".join([chosen.sha256, seen, chosen.test_digest, gate.hash]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([chosen.sha256, seen, chosen.test_digest, gate.hash, str(candidates)]).encode()).hexdigest()
 
 
 def _plain(comparison: Any) -> dict[str, Any] | None:

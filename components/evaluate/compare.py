@@ -16,7 +16,7 @@ from components.errors import DataError
 
 FEWEST_GROUPS = 10
 FEWEST_FINITE = 0.9
-PERCENTILES = (2.5, 97.5)
+TAIL = 2.5  # percent on either side, for one candidate
 
 Metric = Callable[[np.ndarray], float]
 Statistic = Callable[[np.ndarray, np.ndarray], float]
@@ -25,6 +25,8 @@ Statistic = Callable[[np.ndarray, np.ndarray], float]
 @dataclass(frozen=True)
 class Comparison:
     """Candidate minus champion on the whole test set, and the 95 % interval of that difference.
+
+    Where several candidates are judged, the interval is widened so that all of theirs hold together (Bonferroni).
 
     `units` of the kind `unit` were resampled; with fewer than 10 groups that is images, and the interval is then
     too narrow when images of one group resemble each other. `low` and `high` are NaN where the metric is undefined
@@ -45,7 +47,13 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def paired_bootstrap(
-    candidate: np.ndarray, champion: np.ndarray, groups: np.ndarray, seed: int, rounds: int = 2000, statistic: Statistic = weighted_mean
+    candidate: np.ndarray,
+    champion: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    rounds: int = 2000,
+    candidates: int = 1,
+    statistic: Statistic = weighted_mean,
 ) -> Comparison:
     """Compare two models by one value an image, such as 1 for a right answer and 0 for a wrong one.
 
@@ -58,11 +66,13 @@ def paired_bootstrap(
     if len(ours) != len(groups):
         raise DataError(f"there are {len(groups)} group ids for {len(ours)} images: expected one an image")
     return paired_bootstrap_metric(
-        lambda weights: statistic(ours, weights), lambda weights: statistic(theirs, weights), groups, seed, rounds
+        lambda weights: statistic(ours, weights), lambda weights: statistic(theirs, weights), groups, seed, rounds, candidates
     )
 
 
-def paired_bootstrap_metric(candidate: Metric, champion: Metric, groups: np.ndarray, seed: int, rounds: int = 2000) -> Comparison:
+def paired_bootstrap_metric(
+    candidate: Metric, champion: Metric, groups: np.ndarray, seed: int, rounds: int = 2000, candidates: int = 1
+) -> Comparison:
     """Compare two models by any metric of a resampled test set, such as average precision.
 
     Each metric takes how often every image was drawn, (images,) int64, and gives a float; NaN where it is undefined.
@@ -79,7 +89,7 @@ def paired_bootstrap_metric(candidate: Metric, champion: Metric, groups: np.ndar
         weights = drawn[members]
         differences[index] = candidate(weights) - champion(weights)
     everything = np.ones(len(members), np.int64)
-    low, high = _interval(differences)
+    low, high = _interval(differences, candidates)
     return Comparison(candidate(everything) - champion(everything), low, high, rounds, units, unit)
 
 
@@ -90,9 +100,10 @@ def _units(groups: np.ndarray) -> tuple[np.ndarray, Literal["group", "image"]]:
     return np.arange(len(groups)), "image"
 
 
-def _interval(differences: np.ndarray) -> tuple[float, float]:
+def _interval(differences: np.ndarray, candidates: int) -> tuple[float, float]:
     finite = differences[np.isfinite(differences)]
     if len(finite) < FEWEST_FINITE * len(differences) or len(finite) == 0:
         return float("nan"), float("nan")
-    low, high = np.percentile(finite, PERCENTILES)
+    tail = TAIL / max(candidates, 1)
+    low, high = np.percentile(finite, [tail, 100 - tail])
     return float(low), float(high)

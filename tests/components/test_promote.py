@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from components.errors import DataError
 from components.evaluate.compare import Comparison
-from components.promote import Decision, Evidence, Gate, Recall, choose, decide
+from components.promote import Decision, Evidence, Gate, Recall, decide, rank
 
 METRICS = {
     "val/accuracy": 0.8,
@@ -123,7 +123,7 @@ def test_nothing_is_promoted_whose_lower_bound_is_not_above_the_margin(a: float,
 
 def test_the_choice_is_by_validation_and_ignores_the_test() -> None:
     lucky = replace(CANDIDATE, sha256="l" * 64, model="lucky", metrics={"val/accuracy": 0.7, "test/accuracy": 0.99})
-    assert choose([lucky, CANDIDATE], "accuracy") is CANDIDATE
+    assert rank([lucky, CANDIDATE], "accuracy")[0] is CANDIDATE
 
 
 def test_ties_go_to_the_smaller_then_to_the_name_in_any_order() -> None:
@@ -132,12 +132,12 @@ def test_ties_go_to_the_smaller_then_to_the_name_in_any_order() -> None:
     unknown = replace(CANDIDATE, model="unknown", metrics={"val/accuracy": 0.8})
     broken = replace(CANDIDATE, model="broken", metrics={"val/accuracy": math.nan})
     for order in ([CANDIDATE, small, twin, unknown, broken], [broken, unknown, twin, small, CANDIDATE]):
-        assert choose(order, "accuracy") is twin
+        assert rank(order, "accuracy")[0] is twin
 
 
 def test_without_a_validation_value_there_is_no_choice() -> None:
     with pytest.raises(DataError, match="val/accuracy"):
-        choose([replace(CANDIDATE, metrics={})], "accuracy")
+        rank([replace(CANDIDATE, metrics={})], "accuracy")
 
 
 def test_the_gate_hash_follows_every_threshold() -> None:

@@ -67,6 +67,18 @@ def test_the_first_champion_then_a_better_one(paths: Paths, registry: Registry) 
     assert (entry["candidate"]["model"], entry["champion"]["model"], entry["reasons"]) == ("new", "old", decision.reasons)
 
 
+def test_where_validation_prefers_a_model_that_the_test_refuses_the_next_one_is_judged(paths: Paths, registry: Registry) -> None:
+    preferred = made(paths, "preferred", 90, 1, **{"val/accuracy": 0.99})
+    sound = made(paths, "sound", 10, 2, **{"val/accuracy": 0.5})
+    decision = judged(paths, preferred, sound, floor=0.5)
+    assert decision.verdict == "promote"
+    assert [reason.split(":")[0] for reason in decision.reasons] == ["preferred", "sound"]
+    assert aliases(registry) == {"champion": "sound", "challenger": "preferred", "previous": None}
+    assert verdicts(registry) == ["refused", "promote"]
+    assert judged(paths, preferred, sound, floor=0.5).verdict == "keep"
+    assert aliases(registry)["champion"] == "sound"
+
+
 def test_repeating_changes_and_writes_nothing(paths: Paths, registry: Registry) -> None:
     old, slightly_better = made(paths, "old", 40, 1), made(paths, "slightly_better", 39, 2)
     assert judged(paths, old).verdict == "promote"

@@ -94,3 +94,13 @@ def test_a_metric_that_is_undefined_too_often_has_no_interval() -> None:
 def test_what_does_not_belong_together_is_refused(ours: np.ndarray, theirs: np.ndarray, groups: np.ndarray, said: str) -> None:
     with pytest.raises(DataError, match=said):
         paired_bootstrap(ours, theirs, groups, seed=0)
+
+
+def test_more_candidates_widen_the_interval() -> None:
+    random = np.random.default_rng(0)
+    ours, theirs = (random.random((2, 400)) < [[0.8], [0.75]]).astype(float)
+    one = paired_bootstrap(ours, theirs, np.arange(400), seed=1)
+    twenty = paired_bootstrap(ours, theirs, np.arange(400), seed=1, candidates=20)
+    assert twenty.low < one.low < one.difference < one.high < twenty.high
+    # A normal difference has its 0.125 % quantile 3.02 standard errors out, its 2.5 % quantile 1.96.
+    assert (twenty.difference - twenty.low) / (one.difference - one.low) == pytest.approx(3.02 / 1.96, rel=0.15)
