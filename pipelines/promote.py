@@ -128,7 +128,13 @@ class _Judge:
         comparison = None
         if theirs.test_digest == chosen.test_digest:
             comparison = compare(
-                self.task, self.gate.metric, folders[chosen.sha256], folder, self.settings.seed, self.settings.promote.rounds, self.candidates
+                self.task,
+                self.gate.metric,
+                folders[chosen.sha256],
+                folder,
+                self.settings.seed,
+                self.settings.promote.rounds,
+                self.candidates,
             )
         return decide(chosen, theirs, self.gate, comparison)
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -54,6 +55,7 @@ def _flow(paths: Paths, tasks: list[str] | None, models: list[str] | None) -> di
             from pipelines.flows import deliver, select, visionloop
 
             select(settings.load(paths.params), tasks, models)
+            _prepare(paths)
             server.ready()
             os.chdir(paths.root)
             try:
@@ -64,6 +66,19 @@ def _flow(paths: Paths, tasks: list[str] | None, models: list[str] | None) -> di
         dvc_stages.end_all()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _prepare(paths: Paths) -> None:
+    """Load what the flow needs while the server starts: the store, made here once and alone, and TensorFlow if it will."""
+    from pipelines import dvc_stages
+    from pipelines.stages.command import silent_stderr
+    from pipelines.tracking import open_store
+
+    with suppress(VisionloopError):
+        _ = open_store(paths).client
+    if dvc_stages.stale(paths):
+        with silent_stderr():
+            import tensorflow  # noqa: F401
 
 
 __all__ = ["Path", "ServiceError", "VisionloopError", "run"]

@@ -34,6 +34,7 @@ def compare_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
         yield f"{url}/#/compare-runs?{query}"
 
 
+@pytest.mark.ci
 def test_two_runs_stand_side_by_side(compare_page: str, tmp_path: Path) -> None:
     from playwright.sync_api import expect, sync_playwright
 

@@ -101,6 +101,7 @@ def completed(prefect: Prefect) -> dict[str, Any]:
     raise TimeoutError((prefect.logs / "worker.log").read_text()[-3000:])
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_the_schedule_starts_a_run_that_completes(prefect: Prefect) -> None:
     prefect.command("work-pool", "create", "--type", "process", DEPLOYMENT["work_pool"]["name"])

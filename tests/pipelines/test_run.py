@@ -59,6 +59,7 @@ def eventually(holds: Callable[[], bool], seconds: float) -> bool:
     return holds()
 
 
+@pytest.mark.ci
 def test_the_first_run_goes_from_images_to_a_champion(first: tuple[Paths, "subprocess.CompletedProcess[str]"]) -> None:
     paths, done = first
     result = answer(done)
@@ -73,6 +74,7 @@ def test_the_first_run_goes_from_images_to_a_champion(first: tuple[Paths, "subpr
     assert json.loads((paths.evaluate("tiny") / "report.json").read_text())["model"] == "tiny"
 
 
+@pytest.mark.ci
 def test_a_second_run_retrains_nothing_publishes_nothing_and_ends_at_once(project: Paths) -> None:
     before, model = versions(project), (project.train("tiny") / "model.keras").stat().st_mtime_ns
     used = os.times()
@@ -111,6 +113,7 @@ def test_two_runs_at_once_are_refused(project: Paths) -> None:
     assert done.returncode == 2 and "another `visionloop run`" in done.stderr
 
 
+@pytest.mark.ci
 def test_mlflow_away_keeps_the_training_and_the_next_run_publishes_it(project: Paths) -> None:
     change(project, "epochs: 2\n", "epochs: 3\n")
     before = versions(project)
@@ -161,6 +164,7 @@ def test_an_interrupt_ends_everything_with_130_and_the_next_run_completes(projec
     assert answer(command(project, "run", "--json"))["ran"] in ([], ["train@tiny", "evaluate@tiny"], ["train@tiny"])
 
 
+@pytest.mark.ci
 def test_a_killed_run_takes_its_stage_along_and_the_next_run_completes(project: Paths) -> None:
     epochs = "3" if "epochs: 3\n" in project.params.read_text() else "2"
     process, _ = training(project, epochs)

@@ -208,6 +208,7 @@ def imagenet(tmp_path_factory: pytest.TempPathFactory) -> keras.Model:
         ("china.jpg", {698}, 2),  # palace
     ],
 )
+@pytest.mark.ci
 def test_the_published_weights_name_what_photographs_show(imagenet, photograph, accepted, within):
     image = cv2.imread(str(photographs()[photograph]))[:, :, ::-1]
     side = min(image.shape[:2])
