@@ -107,6 +107,11 @@ def _report(about: dict[str, Any], dataset: Dataset, findings: Findings, model_f
     log.info("%s: %s", about["name"], "  ".join(f"{key} {value:.4g}" for key, value in metrics.items() if value is not None))
 
 
+def every_class(known: list[str], present: list[str]) -> list[str]:
+    """The classes a model knows, in its order, then those that only the data have: a champion may be older than them."""
+    return [*known, *(label for label in present if label not in known)]
+
+
 def test_digest(dataset: Dataset) -> str:
     """SHA-256 of which images are tested on and what is true of them, whatever the order of the rows."""
     test = dataset.part("test")

@@ -10,7 +10,7 @@ from components.evaluate import classification, pictures
 from components.predict import latency_ms, load_model, probabilities
 from components.train.targets import class_targets
 from pipelines.paths import Paths
-from pipelines.stages.evaluate import SPLITS, Findings
+from pipelines.stages.evaluate import SPLITS, Findings, every_class
 from pipelines.stages.examples import Dataset, pixels
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[str, Any], files: tuple[Path, Path]) -> Findings:
     """Metrics on val and test, predictions.parquet, truth.parquet and the pictures."""
     model_file, folder = files
-    knobs, size, classes = settings.evaluate, about["params"]["image_size"], about["classes"]
+    knobs, size, classes = settings.evaluate, about["params"]["image_size"], every_class(about["classes"], dataset.classes)
     model = load_model(model_file)
     metrics, frames, test = {}, [], None
     for split in SPLITS:
         images = dataset.part(split)
         shown = pixels(paths, images, dataset.task, size)
-        found, truth = probabilities(model, shown), class_targets(images["label"].tolist(), classes)
+        found, truth = _widened(probabilities(model, shown), len(classes)), class_targets(images["label"].tolist(), classes)
         metrics[split] = classification.class_metrics(truth, found, knobs.top_k, knobs.calibration_bins)
         frames.append(_rows(images, found, classes))
         test = (shown, found, truth)
@@ -37,6 +37,11 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     _draw(settings, classes, test, folder / "pictures")
     recalls = classification.per_class(test[2], test[1].argmax(axis=1), classes)
     return Findings(metrics, recalls, {}, latency_ms(model, test[0], knobs.latency_images))
+
+
+def _widened(found: Any, classes: int) -> Any:
+    """Probability 0 for the classes that the model has never heard of."""
+    return np.pad(found, ((0, 0), (0, classes - found.shape[1])))
 
 
 def _rows(images: pd.DataFrame, found: Any, classes: list[str]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from components.data.decode import read_image
 from components.evaluate import detection, detection_matches, detection_pictures
 from components.predict import detections, latency_ms, load_model
 from pipelines.paths import Paths
-from pipelines.stages.evaluate import SPLITS, Findings
+from pipelines.stages.evaluate import SPLITS, Findings, every_class
 from pipelines.stages.examples import Dataset, pixels
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ HEADLINES = ("map", "map50", "map75", "ar100")
 def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[str, Any], files: tuple[Path, Path]) -> Findings:
     """COCO metrics on val and test, predictions.parquet, truth.parquet, operating points and pictures."""
     model_file, folder = files
-    model, size, classes = load_model(model_file), about["params"]["image_size"], about["classes"]
+    model, size = load_model(model_file), about["params"]["image_size"]
+    classes = every_class(about["classes"], dataset.classes)
     results, found, shown = {}, [], None
     for split in SPLITS:
         images = dataset.part(split)

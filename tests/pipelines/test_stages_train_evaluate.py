@@ -122,6 +122,12 @@ def test_a_classifier_is_trained_and_measured_as_scikit_learn_measures(tmp_path:
     assert json.loads((paths.evaluate("tiny") / "metrics.json").read_text())["test"]["accuracy"] == found["metrics"]["test/accuracy"]
     assert found["pictures"] and all((paths.evaluate("tiny") / name).is_file() for name in found["pictures"])
 
+    # An old champion may know none of today's classes: it is measured all the same, and is right about nothing.
+    stranger = (paths.train("tiny") / "model.keras", {**about, "classes": ["cat", "dog"]})
+    evaluate.evaluate_model(paths, settings.load(paths.params), stranger, tmp_path / "again", "classification")
+    again = report(tmp_path / "again")
+    assert again["metrics"]["test/accuracy"] == 0 and again["test_digest"] == found["test_digest"]
+
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(tmp_path: Path) -> None:
