@@ -14,7 +14,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.data.tables import TASKS
-from components.errors import ServiceError, UsageError, VisionloopError
+from components.errors import UsageError, VisionloopError
 from pipelines import dvc_stages, settings
 from pipelines.paths import Paths, find_root
 from pipelines.quiet import quiet_dependencies
@@ -211,6 +211,3 @@ class _Plan:
 def _later(futures: Any) -> Any:
     """Prefect waits for the futures in a task's arguments and hands it what they answer."""
     return futures if isinstance(futures, PrefectFuture) else list(futures)
-
-
-__all__ = ["ServiceError", "select", "visionloop"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from components.errors import ServiceError
-from pipelines.local_server import HOST, free_port, start, stop, wait
+from pipelines.local_server import HOST, free_port, local_server, start, stop, wait
 from pipelines.paths import Paths
 
 SWITCHES = {
@@ -94,15 +94,11 @@ def show(paths: Paths, port: int | None = None) -> int:
     url = f"http://{HOST}:{chosen}"
     environment = {**SWITCHES, "PREFECT_HOME": str(paths.prefect_home), "PREFECT_UI_API_URL": f"{url}/api", "PREFECT_API_URL": ""}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(chosen)]
-    log = paths.prefect_home / "ui.log"
-    process = start(command, log, environment)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        wait(process, f"{url}/api/health", log)
-        print(f"Prefect shows flow runs at {url} (only on this machine). Press Ctrl-C to stop.", flush=True)
-        signal.pause()
+        with local_server(command, f"{url}/api/health", paths.prefect_home / "ui.log", environment):
+            print(f"Prefect shows flow runs at {url} (only on this machine). Press Ctrl-C to stop.", flush=True)
+            signal.pause()
     except KeyboardInterrupt:
         print("\nstopped")
-    finally:
-        stop(process.pid, process)
     return 0

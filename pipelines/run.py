@@ -5,11 +5,10 @@ import os
 import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from components.errors import ServiceError, UsageError, VisionloopError
+from components.errors import UsageError, VisionloopError
 from pipelines import data_commands, settings
 from pipelines.overrides import overridden
 from pipelines.paths import Paths
@@ -79,6 +78,3 @@ def _prepare(paths: Paths) -> None:
     if dvc_stages.stale(paths):
         with silent_stderr():
             import tensorflow  # noqa: F401
-
-
-__all__ = ["Path", "ServiceError", "VisionloopError", "run"]

@@ -1,7 +1,5 @@
 """The folder MLflow loads a model from, around the very file that was evaluated."""
 
-import importlib
-import pkgutil
 import shutil
 from collections.abc import Callable
 from importlib.metadata import version
@@ -14,17 +12,6 @@ REQUIREMENTS = ("tensorflow", "keras", "numpy", "mlflow")
 ANY_SIZE = 64
 
 
-def load_keras(path: Path) -> Any:
-    """Read a .keras file, with the layers of this project known, running none of the code a file may carry."""
-    import keras
-
-    import components.models
-
-    for module in pkgutil.walk_packages(components.models.__path__, "components.models."):
-        importlib.import_module(module.name)
-    return keras.models.load_model(path, compile=False, safe_mode=True)
-
-
 def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str, load: Callable[[Path], Any] | None) -> None:
     """Write `folder`: MLmodel with signature and input example, requirements, and data/model.keras.
 
@@ -34,7 +21,9 @@ def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str
     import mlflow.tensorflow
     from mlflow.models import Model, infer_signature
 
-    model = (load or load_keras)(model_file)
+    from components.predict import load_model
+
+    model = (load or load_model)(model_file)
     example = _example(model)
     signature = infer_signature(example, _plain(model(example, training=False)))
     mlflow.tensorflow.save_model(
