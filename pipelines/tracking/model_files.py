@@ -1,7 +1,6 @@
 """The folder MLflow loads a model from, around the very file that was evaluated."""
 
 import shutil
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ REQUIREMENTS = ("tensorflow", "keras", "numpy", "mlflow")
 ANY_SIZE = 64
 
 
-def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str, load: Callable[[Path], Any] | None) -> None:
+def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str) -> None:
     """Write `folder`: MLmodel with signature and input example, requirements, and data/model.keras.
 
     MLflow saves models again, which gives other bytes, and pickles every registered class; the evaluated file takes
@@ -23,7 +22,7 @@ def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str
 
     from components.predict import load_model
 
-    model = (load or load_model)(model_file)
+    model = load_model(model_file)
     example = _example(model)
     signature = infer_signature(example, _plain(model(example, training=False)))
     mlflow.tensorflow.save_model(

@@ -5,7 +5,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,9 +69,7 @@ class Candidate:
             raise DataError(f"{self.model_file} has the hash {found[:12]}, but {evaluated[:12]} was evaluated: run `dvc repro`")
 
 
-def publish(
-    store: Store, model_dir: Path, evaluate_dir: Path, pictures: Sequence[Path], tags: Mapping[str, str], load: Callable[[Path], Any] | None
-) -> str | None:
+def publish(store: Store, model_dir: Path, evaluate_dir: Path, pictures: Sequence[Path], tags: Mapping[str, str]) -> str | None:
     """See Tracking.publish."""
     candidate = Candidate(model_dir, evaluate_dir)
     if "skipped" in candidate.report:
@@ -82,7 +80,7 @@ def publish(
             return str(run.info.run_id)
         candidate.check()
         run = run or _backfill(store, candidate)
-        _complete(store, run, candidate, pictures, tags, load)
+        _complete(store, run, candidate, pictures, tags)
         return str(run.info.run_id)
 
 
@@ -99,9 +97,7 @@ def _backfill(store: Store, candidate: Candidate) -> Any:
     return store.client.create_run(store.experiment(report["task"]), run_name=candidate.run_name, tags=marks)
 
 
-def _complete(
-    store: Store, run: Any, candidate: Candidate, pictures: Sequence[Path], tags: Mapping[str, str], load: Callable[[Path], Any] | None
-) -> None:
+def _complete(store: Store, run: Any, candidate: Candidate, pictures: Sequence[Path], tags: Mapping[str, str]) -> None:
     run_id, report = run.info.run_id, candidate.report
     _log_params(store, run, report.get("params", {}))
     last = _log_history(store, run, candidate.model_dir / "history.csv")
@@ -109,7 +105,7 @@ def _complete(
     _log_dataset(store, run_id, report)
     _log_files(store, run_id, candidate, pictures)
     if LOGGED_MODEL not in run.data.tags:
-        _log_model(store, run, candidate, load)
+        _log_model(store, run, candidate)
     store.client.log_batch(run_id, tags=_tags(report, tags))
     if run.info.status in ("RUNNING", "SCHEDULED"):
         store.client.set_terminated(run_id, "FINISHED")
@@ -192,7 +188,7 @@ def _log_files(store: Store, run_id: str, candidate: Candidate, pictures: Sequen
         store.client.log_artifacts(run_id, folder)
 
 
-def _log_model(store: Store, run: Any, candidate: Candidate, load: Callable[[Path], Any] | None) -> None:
+def _log_model(store: Store, run: Any, candidate: Candidate) -> None:
     from mlflow.entities import LoggedModelOutput
 
     client, report, run_id = store.client, candidate.report, run.info.run_id
@@ -206,7 +202,7 @@ def _log_model(store: Store, run: Any, candidate: Candidate, load: Callable[[Pat
     )
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "model"
-        write_model_files(candidate.model_file, files, model.model_id, run_id, load)
+        write_model_files(candidate.model_file, files, model.model_id, run_id)
         client.log_model_artifacts(model.model_id, str(files))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
