@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(VENV)/uv/bin/uv
 
-.PHONY: run test test-slow lint types repro ui lock resolve clean
+.PHONY: run test test-slow lint types repro ui lock deps resolve clean
 
 run: $(VENV)/.installed  ## the whole loop: validate, split, augment, train, evaluate, publish, promote
 	$(BIN)/visionloop run
@@ -37,6 +37,9 @@ lock: $(UV)  ## resolve the requirements anew
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/runtime.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o requirements/dev.txt
 	$(UV) pip compile -q --no-deps --generate-hashes --no-header requirements/sample.in -o requirements/sample.txt
+
+deps: $(VENV)/.installed  ## write into dvc.yaml which code each stage imports
+	$(BIN)/python -m tests.contract.dvc_deps
 
 resolve: $(UV)  ## whether today's newest versions still go together, on every Python that is supported
 	for version in 3.11 3.12 3.13; do $(UV) pip compile -q --universal --python-version $$version pyproject.toml -o /dev/null || exit 1; done

@@ -2,22 +2,20 @@
 
 import argparse
 import errno
-import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from components.errors import VisionloopError
+from pipelines.cli_data import add_data
+from pipelines.cli_shared import TASKS, Handler, command, project
 from pipelines.quiet import quiet_dependencies
 
 EXIT_CODES = """exit codes: 0 done, 1 ran but the answer is no, 2 usage or configuration, 3 bad data,
 4 a service could not be reached, 5 disk or memory, 130 interrupted"""
-TASKS = ("classification", "detection")
-
-Handler = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_stage(commands)
-    _add_data(commands)
+    add_data(commands)
     _add_models(commands)
     _add_registry(commands)
     _add_predict(commands)
@@ -69,20 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, help_text: str, example: str, handler: Handler) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=help_text,
-        description=help_text[0].upper() + help_text[1:] + ".",
-        epilog=f"example: {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(handler=handler)
-    return parser
-
-
 def _add_run(commands: Any) -> None:
-    run = _command(commands, "run", "the whole loop as a Prefect flow", "visionloop run --task detection --set models.yolo.epochs=5", _run)
+    run = command(commands, "run", "the whole loop as a Prefect flow", "visionloop run --task detection --set models.yolo.epochs=5", _run)
     run.add_argument("--task", choices=TASKS, action="append", help="only this task; may be given twice")
     run.add_argument("--model", action="append", metavar="NAME", help="only this model of params.yaml; may be repeated")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override params.yaml for this run")
@@ -91,42 +77,15 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_stage(commands: Any) -> None:
-    stage = _command(commands, "stage", "one stage of dvc.yaml, as `dvc repro` runs it", "visionloop stage train --model cnn", _stage)
+    stage = command(commands, "stage", "one stage of dvc.yaml, as `dvc repro` runs it", "visionloop stage train --model cnn", _stage)
     stage.add_argument("name", choices=("validate", "split", "augment", "train", "evaluate"))
     stage.add_argument("--model", metavar="NAME", help="for train and evaluate: a model of params.yaml")
 
 
-def _add_data(commands: Any) -> None:
-    data = commands.add_parser("data", help="the embedded sample, your own images, a check of either")
-    actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
-    _command(actions, "sample", "build data/ from the embedded photographs", "visionloop data sample", _data_sample)
-    bring = _command(
-        actions,
-        "import",
-        "copy your dataset into data/ and version it",
-        "visionloop data import ~/flowers --task classification",
-        _data_import,
-    )
-    bring.add_argument("source", type=Path, help="a folder; it is only read")
-    bring.add_argument("--task", choices=TASKS, required=True)
-    bring.add_argument(
-        "--format", choices=("auto", "folder", "yolo", "voc"), default="auto", help="how the labels lie; recognised when not said"
-    )
-    bring.add_argument("--json", action="store_true")
-    check = _command(
-        actions, "check", "scan a dataset without changing it", "visionloop data check ~/flowers --task classification", _data_check
-    )
-    check.add_argument("path", type=Path, nargs="?", help="a folder; data/ when not said")
-    check.add_argument("--task", choices=TASKS)
-    check.add_argument("--json", action="store_true")
-
-
 def _add_models(commands: Any) -> None:
-    models = _command(commands, "models", "the architectures there are, with parameters and FLOPs", "visionloop models", _models)
+    models = command(commands, "models", "the architectures there are, with parameters and FLOPs", "visionloop models", _models)
     models.add_argument("--json", action="store_true")
-    summary = _command(
-        commands, "summary", "the layers of an architecture", "visionloop summary cnn --image-size 32 --classes 10", _summary
-    )
+    summary = command(commands, "summary", "the layers of an architecture", "visionloop summary cnn --image-size 32 --classes 10", _summary)
     summary.add_argument("architecture")
     summary.add_argument("--image-size", type=int, metavar="PIXELS")
     summary.add_argument("--classes", type=int, default=10)
@@ -134,9 +93,9 @@ def _add_models(commands: Any) -> None:
 
 
 def _add_registry(commands: Any) -> None:
-    promote = _command(commands, "promote", "decide for the newest candidates of a task", "visionloop promote classification", _promote)
-    rollback = _command(commands, "rollback", "make the previous champion champion again", "visionloop rollback detection", _rollback)
-    history = _command(commands, "history", "every decision about a task, oldest first", "visionloop history classification", _history)
+    promote = command(commands, "promote", "decide for the newest candidates of a task", "visionloop promote classification", _promote)
+    rollback = command(commands, "rollback", "make the previous champion champion again", "visionloop rollback detection", _rollback)
+    history = command(commands, "history", "every decision about a task, oldest first", "visionloop history classification", _history)
     for parser in (promote, rollback, history):
         parser.add_argument("task", choices=TASKS)
         parser.add_argument("--json", action="store_true")
@@ -144,7 +103,7 @@ def _add_registry(commands: Any) -> None:
 
 
 def _add_predict(commands: Any) -> None:
-    predict = _command(
+    predict = command(
         commands,
         "predict",
         "labels or boxes of images, by the champion",
@@ -159,25 +118,15 @@ def _add_predict(commands: Any) -> None:
 
 
 def _add_services(commands: Any) -> None:
-    ui = _command(commands, "ui", "open the MLflow UI on this machine", "visionloop ui --port 5000", _ui)
+    ui = command(commands, "ui", "open the MLflow UI on this machine", "visionloop ui --port 5000", _ui)
     ui.add_argument("--port", type=int, help="a free one when not said")
     ui.add_argument("--prefect", action="store_true", help="the Prefect UI instead: flow runs, logs, artifacts")
-
-
-def _paths() -> Any:
-    from pipelines.paths import Paths, find_root
-
-    return Paths(find_root())
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from pipelines.run import run
 
-    return run(_paths(), arguments.task, arguments.model, arguments.set, require=arguments.require, as_json=arguments.json)
+    return run(project(), arguments.task, arguments.model, arguments.set, require=arguments.require, as_json=arguments.json)
 
 
 def _stage(arguments: argparse.Namespace) -> int:
@@ -185,34 +134,7 @@ def _stage(arguments: argparse.Namespace) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):  # either lets a stage remove its partial output
         signal.signal(number, signal.default_int_handler)
-    run_stage(_paths(), arguments.name, arguments.model)
-    return 0
-
-
-def _data_sample(_: argparse.Namespace) -> int:
-    from pipelines import data_commands
-
-    data_commands.show(data_commands.sample(_paths()))
-    return 0
-
-
-def _data_import(arguments: argparse.Namespace) -> int:
-    from pipelines import data_commands
-
-    summary = data_commands.import_dataset(_paths(), arguments.source, arguments.task, arguments.format)
-    _print_json(summary) if arguments.json else data_commands.show(summary)
-    return 0
-
-
-def _data_check(arguments: argparse.Namespace) -> int:
-    from pipelines import data_commands
-
-    summaries = data_commands.check(_paths(), arguments.path, arguments.task)
-    if arguments.json:
-        _print_json(summaries)
-    else:
-        for summary in summaries:
-            data_commands.show(summary)
+    run_stage(project(), arguments.name, arguments.model)
     return 0
 
 
@@ -231,32 +153,32 @@ def _summary(arguments: argparse.Namespace) -> int:
 def _promote(arguments: argparse.Namespace) -> int:
     from pipelines.registry_commands import promote_task
 
-    return promote_task(_paths(), arguments.task, require=arguments.require, as_json=arguments.json)
+    return promote_task(project(), arguments.task, require=arguments.require, as_json=arguments.json)
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
     from pipelines.registry_commands import rollback_task
 
-    return rollback_task(_paths(), arguments.task, as_json=arguments.json)
+    return rollback_task(project(), arguments.task, as_json=arguments.json)
 
 
 def _history(arguments: argparse.Namespace) -> int:
     from pipelines.registry_commands import show_history
 
-    return show_history(_paths(), arguments.task, as_json=arguments.json)
+    return show_history(project(), arguments.task, as_json=arguments.json)
 
 
 def _predict(arguments: argparse.Namespace) -> int:
     from pipelines.predict_command import predict
 
-    return predict(_paths(), arguments.paths, arguments.task, arguments.model, arguments.out, as_json=arguments.json)
+    return predict(project(), arguments.paths, arguments.task, arguments.model, arguments.out, as_json=arguments.json)
 
 
 def _ui(arguments: argparse.Namespace) -> int:
     if arguments.prefect:
         from pipelines.prefect_server import show as show_prefect
 
-        return show_prefect(_paths(), arguments.port)
+        return show_prefect(project(), arguments.port)
     from pipelines.ui import show
 
-    return show(_paths(), arguments.port)
+    return show(project(), arguments.port)

@@ -1,4 +1,4 @@
-"""`visionloop data ...`: the embedded sample, bringing your own, and a read-only check.
+"""`visionloop data ...`: the embedded sample, and bringing your own.
 
 Each command returns its summary as plain values for `--json`; `show` prints it for people.
 """
@@ -7,14 +7,14 @@ import hashlib
 import logging
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from components.data import catalog
-from components.data.formats import AUTO, READERS, is_present, read_dataset
-from components.data.formats.listing import Finding
-from components.data.tables import OK, TASKS
+from components.data.findings import Finding
+from components.data.formats import AUTO, is_present, read_dataset
+from components.data.tables import TASKS
 from components.errors import DataError, ServiceError, UsageError
 from pipelines.folders import replacing
 from pipelines.paths import Paths
@@ -121,21 +121,7 @@ def import_dataset(paths: Paths, source: Path, task: str, layout: str = AUTO) ->
         if other != task and (count := _count(paths.data / other))
     ]
     counts = {"images": len(listing.images), "classes": listing.classes, "boxes": len(listing.boxes)}
-    return summary | counts | _findings(listing.findings) | {"advice": advice}
-
-
-def check(paths: Paths, path: Path | None = None, task: str | None = None) -> list[Summary]:
-    """Scan datasets without changing anything: those in data/, or the one at `path`, whose task is tried if not given.
-
-    Every image is decoded. Raises DataError when nothing is found.
-    """
-    if path is None:
-        wanted = [(paths.data / name, name) for name in ([task] if task else TASKS) if is_present(paths.data / name)]
-        if not wanted:
-            raise DataError(f"{paths.data} holds no {task or 'dataset'}: run `visionloop data sample` or `visionloop data import SRC`")
-    else:
-        wanted = [(path.resolve(), task or _guess(path.resolve()))]
-    return [_scan(root, name) for root, name in wanted]
+    return summary | counts | findings_of(listing.findings) | {"advice": advice}
 
 
 def show(summary: Summary) -> None:
@@ -151,9 +137,9 @@ def show(summary: Summary) -> None:
     findings = list(summary.get("findings") or [])
     if findings:
         more = f", the first {_SHOWN}" if len(findings) > _SHOWN else ""
-        table = Table(Column("where", overflow="fold"), "code", "found", "remedy", title=f"{len(findings)} findings{more}")
+        table = Table(Column("where", overflow="fold"), "code", "found", "expected", "remedy", title=f"{len(findings)} findings{more}")
         for one in findings[:_SHOWN]:
-            table.add_row(one["where"], one["code"], one["message"], one["remedy"])
+            table.add_row(one["where"], one["code"], one["found"], one["expected"], one["remedy"])
         console.print(table)
     for line in summary.get("advice") or []:
         console.print(f"note: {line}", highlight=False, soft_wrap=True)
@@ -167,31 +153,9 @@ def _refuse_own(paths: Paths, source: Path) -> None:
         raise UsageError(f"{source} and {data} lie in one another: import from a folder outside data/")
 
 
-def _scan(root: Path, task: str) -> Summary:
-    from pipelines.stages.validate import scan
-
-    listing = read_dataset(root, task)
-    found = catalog.build(task, listing, scan(root, listing), catalog.Rules(min_side=1, max_side=1_000_000))
-    counts = {"images": len(found.images), "usable_images": int((found.images["status"] == OK).sum())}
-    boxes = {"boxes": len(found.boxes), "usable_boxes": int((found.boxes["status"] == OK).sum())}
-    own = {"data": str(root), "task": task, "layout": listing.layout, "classes": found.classes}
-    return own | counts | boxes | _findings(found.findings)
-
-
-def _guess(root: Path) -> str:
-    failures = []
-    for task in READERS:
-        try:
-            read_dataset(root, task)
-        except DataError as error:
-            failures.append(str(error))
-        else:
-            return task
-    raise DataError(f"{failures[-1]} (name the task with --task if it is known)")
-
-
-def _findings(findings: list[Finding]) -> Summary:
-    return {"findings": [vars(one) for one in findings]}
+def findings_of(findings: list[Finding]) -> Summary:
+    """A summary's `findings`."""
+    return {"findings": [{"where": one.where, **asdict(one)} for one in findings]}
 
 
 def _count(folder: Path) -> int:

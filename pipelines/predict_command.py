@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.data.tables import DETECTION
-from components.errors import DataError, UsageError
+from components.errors import UsageError
 from pipelines.evidence import read_report
 from pipelines.paths import Paths
 from pipelines.stages.command import silent_stderr
@@ -39,14 +39,16 @@ def predict(paths: Paths, images: list[Path], task: str, model: str, out: Path |
     with silent_stderr():
         import pandas as pd
 
+        from components.data.decode import DecodeError
+        from components.data.findings import in_words
         from components.predict import load_model
     network = load_model(chosen.path)
     frames, failed = [], []
     for file in files:
         try:
             frames.append(_one(network, chosen, file, out))
-        except DataError as error:
-            failed.append(str(error))
+        except DecodeError as error:
+            failed.append(in_words(error))
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["path", "label", "confidence"])
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from components.data.facts import Facts
-from components.data.formats.listing import BAD, CORNERS, NOTE, Finding, Listing
+from components.data.findings import Finding, finding
+from components.data.formats.listing import CORNERS, Listing
 from components.data.tables import BOXES, IMAGES, OK, QUARANTINED, frame
 from components.errors import UsageError
 
@@ -45,7 +46,7 @@ def build(task: str, listing: Listing, facts: Sequence[Facts], rules: Rules) -> 
     Paths become relative to data/, that is, start with the task. Raises UsageError for a group pattern that is no
     regular expression.
     """
-    found = [replace(one, where=f"{task}/{one.where}") for one in listing.findings]
+    found = [replace(one, file=f"{task}/{one.file}") for one in listing.findings]
     rows = [_image_row(task, row, one, rules, found) for row, one in zip(_records(listing.images), facts, strict=True)]
     _mark_copies(rows, found)
     images = frame(rows, IMAGES)
@@ -68,34 +69,30 @@ def _records(table: pd.DataFrame) -> list[Row]:
 def _image_row(task: str, row: Row, facts: Facts, rules: Rules, found: list[Finding]) -> Row:
     path = f"{task}/{row['path']}"
     problems = [*row["problems"], *facts["problems"]]
-    if facts["problems"]:
-        message, _, remedy = str(facts["message"]).rpartition("; ")
-        found.append(Finding(path, facts["problems"][0], message, remedy))
-    elif (limit := _side_problem(facts, rules)) is not None:
-        code, message, remedy = limit
-        problems.append(code)
-        found.append(Finding(path, code, message, remedy))
+    found += [finding(code, path, text, **values) for code, text, values in facts["findings"]]
+    if not facts["problems"] and (limit := _side_problem(path, facts, rules)) is not None:
+        problems.append(limit.code)
+        found.append(limit)
     if row["label"] is not None and rules.labels is not None and row["label"] not in rules.labels:
         problems.append("label-not-allowed")
-        found.append(_not_allowed(path, row["label"], rules))
+        found.append(_not_allowed(path, None, row["label"], rules))
     status = QUARANTINED if problems else OK
     own = {"path": path, "task": task, "label": row["label"], "given_split": row["given_split"]}
     return facts | own | {"group_id": _group(path, facts, rules), "status": status, "problems": problems}
 
 
-def _side_problem(facts: Facts, rules: Rules) -> tuple[str, str, str] | None:
+def _side_problem(path: str, facts: Facts, rules: Rules) -> Finding | None:
     sides = (facts["width"], facts["height"])
     shown = f"is {sides[0]} x {sides[1]} pixels"
     if min(sides) < rules.min_side:
-        return "too-small", f"{shown}, expected at least {rules.min_side} a side", "replace it, or lower validate.min_side"
+        return finding("too-small", path, shown, limit=rules.min_side)
     if max(sides) > rules.max_side:
-        return "too-large", f"{shown}, expected at most {rules.max_side} a side", "shrink it, cut it into tiles, or raise validate.max_side"
+        return finding("too-large", path, shown, limit=rules.max_side)
     return None
 
 
-def _not_allowed(where: str, label: object, rules: Rules) -> Finding:
-    message = f"label {label!r} is not allowed, expected one of {', '.join(rules.labels or ())}"
-    return Finding(where, "label-not-allowed", message, "correct the label, or add it to validate.labels")
+def _not_allowed(file: str, line: int | None, label: object, rules: Rules) -> Finding:
+    return finding("label-not-allowed", file, f"label {label!r} is not allowed", line, names=", ".join(rules.labels or ()))
 
 
 def _group(path: str, facts: Facts, rules: Rules) -> str:
@@ -125,14 +122,14 @@ def _mark_copies(rows: list[Row], found: list[Finding]) -> None:
             paths = ", ".join(str(row["path"]) for row in same[:5])
             for row in same:
                 message = f"the same image stands in the classes {', '.join(labels)}: {paths}"
-                _quarantine(row, Finding(str(row["path"]), "conflicting-labels", message, "keep it in the right class only"), found)
+                _quarantine(row, finding("conflicting-labels", str(row["path"]), message), found)
             continue
         first: dict[object, Row] = {}
         for row in same:
             kept = first.setdefault(row["given_split"], row)
             if kept is not row:
                 message = f"has the same bytes as {kept['path']}"
-                _quarantine(row, Finding(str(row["path"]), DUPLICATE, message, "nothing need be done: it is left out", NOTE), found)
+                _quarantine(row, finding(DUPLICATE, str(row["path"]), message), found)
 
 
 def _quarantine(row: Row, finding: Finding, found: list[Finding]) -> None:
@@ -151,7 +148,7 @@ def _box_rows(task: str, boxes: list[Row], images: list[Row], rules: Rules, foun
         problems = list(box["problems"])
         if rules.labels is not None and box["label"] not in rules.labels:
             problems.append("label-not-allowed")
-            found.append(_not_allowed(f"{task}/{box['source']}", box["label"], rules))
+            found.append(_not_allowed(f"{task}/{box['source']}", box["line"], box["label"], rules))
         if image["status"] != OK:
             problems.append("image-quarantined")
         row = {name: box[name] for name in ("label", *CORNERS, "is_crowd", "is_difficult")}
@@ -163,12 +160,7 @@ def _box_rows(task: str, boxes: list[Row], images: list[Row], rules: Rules, foun
 def _classes(listing: Listing, images: pd.DataFrame, boxes: pd.DataFrame, rules: Rules, found: list[Finding]) -> list[str]:
     used = set(images["label"].dropna()) | set(boxes["label"].dropna())
     for name in (name for name in listing.classes if name not in used):
-        found.append(Finding(listing.layout, "class-unused", f"class {name} has no label", "label some, or remove the class", NOTE))
+        found.append(finding("class-unused", listing.layout, f"class {name} has no label"))
     if rules.labels is not None:
         return [name for name in rules.labels if name in used]
     return [name for name in listing.classes if name in used]
-
-
-def bad(findings: Sequence[Finding]) -> list[Finding]:
-    """Those findings that left something out and that someone should mend."""
-    return [one for one in findings if one.severity == BAD]

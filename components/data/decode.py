@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,12 +23,14 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error,
 
 
 class DecodeError(DataError):
-    """Bytes that are no usable image; `code` is a short fixed name, the message says what to do."""
+    """Bytes that are no usable image: `code` is one of `components.data.codes.files`, `found` what is wrong in words."""
 
-    def __init__(self, code: str, message: str) -> None:
-        """Name the problem by its code and say it in words."""
-        super().__init__(message)
+    def __init__(self, code: str, found: str, **values: Any) -> None:
+        """`values` complete the texts that the code has for what was expected and for the remedy."""
+        super().__init__(found)
         self.code = code
+        self.found = found
+        self.values = values
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -44,9 +47,9 @@ def read_image(path: Path) -> np.ndarray:
     try:
         return decode(path.read_bytes())
     except DecodeError as error:
-        raise DecodeError(error.code, f"{path}: {error}") from error
+        raise DecodeError(error.code, f"{path} {error.found}", **error.values) from error
     except OSError as error:
-        raise DecodeError("unreadable", f"{path}: cannot be read ({error.strerror}); check that it exists and its permissions") from error
+        raise DecodeError("unreadable", f"{path} cannot be read ({error.strerror})") from error
 
 
 def load(data: bytes) -> Image.Image:
@@ -59,10 +62,10 @@ def load(data: bytes) -> Image.Image:
         # Phone cameras store a still photograph with an embedded preview as MPO: only its first frame is meant.
         frames = getattr(image, "n_frames", 1)
         if image.format != "MPO" and frames > 1:
-            raise DecodeError("animated", f"holds {frames} frames, expected one; export the frame you want as PNG or JPEG")
+            raise DecodeError("animated", f"holds {frames} frames")
         image.load()
     except _BROKEN as error:
-        raise DecodeError("truncated", f"is truncated or damaged ({error}); copy it again from its source") from error
+        raise DecodeError("truncated", f"is truncated or damaged ({error})") from error
     return image
 
 
@@ -73,7 +76,7 @@ def read_size(path: Path) -> tuple[int, int]:
             swapped = orientation(image) >= 5
             return (image.height, image.width) if swapped else (image.width, image.height)
     except (Image.DecompressionBombError, *_BROKEN) as error:
-        raise DecodeError("not-an-image", f"{path}: no image size could be read ({error})") from error
+        raise DecodeError("not-an-image", f"{path} has no image size that could be read ({error})") from error
 
 
 def orientation(image: Image.Image) -> int:
@@ -92,7 +95,7 @@ def upright_rgb(image: Image.Image) -> np.ndarray:
     if image.mode == "RGB" and "transparency" not in image.info:
         return np.array(image)
     if image.mode == "F":
-        raise DecodeError("unsupported-mode", "holds floating-point pixels, expected 8 or 16 bits a channel; convert it to PNG")
+        raise DecodeError("unsupported-mode", "holds floating-point pixels")
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _from_16_bit(np.array(image))
     if image.has_transparency_data:
@@ -126,18 +129,17 @@ def resize_crop(image: np.ndarray, size: int) -> np.ndarray:
 
 def _open(data: bytes) -> Image.Image:
     if not data:
-        raise DecodeError("empty", "is an empty file; copy it again from its source")
+        raise DecodeError("empty", "is an empty file")
     try:
         image = Image.open(io.BytesIO(data))
     except Image.DecompressionBombError as error:
-        raise DecodeError("too-many-pixels", f"is too large ({error}); shrink it below {PIXEL_LIMIT:,} pixels") from error
+        raise DecodeError("too-many-pixels", f"is too large ({error})", limit=PIXEL_LIMIT) from error
     except UnidentifiedImageError as error:
-        raise DecodeError("not-an-image", "is not an image of a known format; expected JPEG, PNG, WebP, BMP, TIFF or GIF") from error
+        raise DecodeError("not-an-image", "is not an image of a known format") from error
     except _BROKEN as error:
-        raise DecodeError("truncated", f"is truncated or damaged ({error}); copy it again from its source") from error
+        raise DecodeError("truncated", f"is truncated or damaged ({error})") from error
     if image.width * image.height > PIXEL_LIMIT:
-        found = f"{image.width} x {image.height} pixels"
-        raise DecodeError("too-many-pixels", f"has {found}, expected at most {PIXEL_LIMIT:,}; shrink it or cut it into tiles")
+        raise DecodeError("too-many-pixels", f"has {image.width} x {image.height} pixels", limit=PIXEL_LIMIT)
     return image
 
 

@@ -14,27 +14,29 @@ import numpy as np
 from components.data.decode import BYTE_LIMIT, DecodeError, load, orientation, upright_rgb
 
 _CHUNK = 32
+THUMBNAIL = 32  # pixels a side
 Facts = dict[str, Any]
 
 
 def measure(path: Path) -> Facts:
-    """One image file's columns of the `images` table, from `image_id` to `problems`, and `message`.
+    """One image file's columns of the `images` table, from `image_id` to `problems`, with `findings` and a `thumbnail`.
 
-    A file that cannot be decoded is answered with status quarantined, its problem's code and a message instead of
-    an exception; what could still be measured (hash, bytes) is there.
+    `findings` are pairs of a code and what was found, in words, with the values its texts need. A file that cannot be
+    decoded is answered with status quarantined and its problem's code instead of an exception; what could still be
+    measured (hash, bytes) is there. `thumbnail` is the upright image's luma, 32 x 32 pixels of one byte, or None.
     """
-    facts: Facts = {"image_id": None, "bytes": None, "status": "ok", "problems": [], "message": None}
+    facts: Facts = {"image_id": None, "bytes": None, "status": "ok", "problems": [], "findings": [], "thumbnail": None}
     try:
         facts["bytes"] = path.stat().st_size
         if path.stat().st_size > BYTE_LIMIT:
-            raise DecodeError("too-many-bytes", f"is larger than {BYTE_LIMIT >> 20} MiB; shrink it or cut it into tiles")
+            raise DecodeError("too-many-bytes", f"has {facts['bytes'] >> 20} MiB", limit=BYTE_LIMIT >> 20)
         data = path.read_bytes()
         facts["image_id"] = hashlib.sha256(data).hexdigest()
         return facts | _look(data)
     except DecodeError as error:
-        return facts | _broken(error.code, str(error))
+        return facts | _broken(error.code, error.found, error.values)
     except OSError as error:
-        return facts | _broken("unreadable", f"cannot be read ({error.strerror}); check its permissions")
+        return facts | _broken("unreadable", f"cannot be read ({error.strerror})", {})
 
 
 def measure_all(paths: Sequence[Path], workers: int, progress: Callable[[int], None] = lambda _: None) -> list[Facts]:
@@ -74,14 +76,15 @@ def _look(data: bytes) -> Facts:
         "format": stored.format,
         "orientation": orientation(stored),
         "phash": perceptual_hash(gray),
+        "thumbnail": cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).tobytes(),
         "brightness": float(mean.item()) / 255,
         "contrast": float(deviation.item()) / 255,
         "sharpness": float(cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_32F))[1].item() ** 2),
     }
 
 
-def _broken(code: str, message: str) -> Facts:
-    return {"status": "quarantined", "problems": [code], "message": message}
+def _broken(code: str, found: str, values: dict[str, object]) -> Facts:
+    return {"status": "quarantined", "problems": [code], "findings": [(code, found, values)]}
 
 
 def _measure_chunk(paths: list[Path]) -> list[Facts]:
@@ -117,4 +120,4 @@ def _isolated(chunk: list[Path]) -> list[Facts]:
     if len(chunk) > 1:
         middle = len(chunk) // 2
         return _isolated(chunk[:middle]) + _isolated(chunk[middle:])
-    return [{"image_id": None, "bytes": None} | _broken("decoder-crashed", "crashed the decoder; remove it or convert it to PNG")]
+    return [{"image_id": None, "bytes": None} | _broken("decoder-crashed", "crashed the decoder", {})]

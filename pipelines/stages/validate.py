@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ import pandas as pd
 
 from components.data import catalog, tables
 from components.data.facts import Facts, measure_all
-from components.data.formats import Finding, Listing, is_present, read_dataset
+from components.data.findings import Finding, bad
+from components.data.formats import Listing, is_present, read_dataset
 from components.errors import DataError, VisionloopError
 from components.validate import CRITICAL, Limits, Result, class_counts, validate
 from pipelines.folders import replacing
@@ -80,8 +81,8 @@ def _validate_task(paths: Paths, settings: "Settings", task: str) -> list[Result
         _write(folder, found, report)
     _tell(task, paths, report, found.findings)
     failed = [one for one in results if not one.success and one.severity == CRITICAL]
-    if settings.validate.on_bad == "fail" and (bad := catalog.bad(found.findings)) and not failed:
-        failed = [Result("findings", "count to be 0", "", False, f"{len(bad)} findings", CRITICAL)]
+    if settings.validate.on_bad == "fail" and (left_out := bad(found.findings)) and not failed:
+        failed = [Result("findings", "count to be 0", "", False, f"{len(left_out)} findings", CRITICAL)]
     return failed
 
 
@@ -116,11 +117,8 @@ def _write(folder: Path, found: catalog.Catalog, report: dict[str, Any]) -> None
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     with (folder / "quarantine.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "line", "code", "found", "remedy", "severity"])
-        for one in found.findings:
-            place, _, line = one.where.rpartition(":")
-            place, line = (place, line) if place and line.isdigit() else (one.where, "")
-            writer.writerow([place, line, one.code, one.message, one.remedy, one.severity])
+        writer.writerow([field.name for field in fields(Finding)])
+        writer.writerows(astuple(one) for one in found.findings)
 
 
 def _skip(paths: Paths, task: str) -> None:
@@ -135,11 +133,11 @@ def _skip(paths: Paths, task: str) -> None:
 def _tell(task: str, paths: Paths, report: dict[str, Any], findings: list[Finding]) -> None:
     images, boxes = report["images"], report["boxes"]
     log.info("%s (%s): images %s; boxes %s; %d classes", task, report["layout"], images, boxes, len(report["classes"]))
-    bad = catalog.bad(findings)
-    for one in bad[:_SHOWN]:
-        log.warning("%s: %s %s; %s", one.where, one.code, one.message, one.remedy)
-    if len(bad) > _SHOWN:
-        log.warning("%d more in %s", len(bad) - _SHOWN, paths.validate(task) / "quarantine.csv")
+    left_out = bad(findings)
+    for one in left_out[:_SHOWN]:
+        log.warning("%s: %s: %s, expected %s; %s", one.where, one.code, one.found, one.expected, one.remedy)
+    if len(left_out) > _SHOWN:
+        log.warning("%d more in %s", len(left_out) - _SHOWN, paths.validate(task) / "quarantine.csv")
 
 
 def _failures(paths: Paths, failed: list[tuple[str, Result]]) -> str:

@@ -3,38 +3,17 @@
 import ast
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-import yaml
 
 from pipelines import settings
-from tests.imports import ROOT, own_files
+from tests.contract.dvc_deps import STAGES, closure, definition
+from tests.imports import ROOT
 from tests.project import make_project
 
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
 BLOCKS = {"seed", "data", "validate", "split", "augment", "models", "evaluate"}
 # evaluate reads no more of its model's block than the task, which its dependencies name.
 IMPLIED = {"evaluate": {"models"}}
-
-
-def definition(name: str) -> dict[str, Any]:
-    return dict(STAGES[name].get("do", STAGES[name]))
-
-
-def closure(name: str) -> set[Path]:
-    """What a stage's module imports, near and far, of the components and of the stages' own helpers."""
-    seen: set[Path] = set()
-    waiting = {Path("pipelines/stages") / f"{name}.py"}
-    while waiting:
-        module = waiting.pop()
-        seen.add(module)
-        waiting |= {file for file in own_files(module) if counts(file)} - seen
-    return seen
-
-
-def counts(file: Path) -> bool:
-    return file.parts[0] == "components" or (file.parts[:2] == ("pipelines", "stages") and file.name not in ("__init__.py", "command.py"))
 
 
 @pytest.mark.parametrize("name", sorted(STAGES))

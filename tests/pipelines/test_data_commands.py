@@ -5,7 +5,7 @@ import pytest
 
 from components.data import sample as sample_module
 from components.errors import DataError, ResourceError, ServiceError, UsageError
-from pipelines import copying, data_commands, versions
+from pipelines import copying, data_check, data_commands, versions
 from pipelines.paths import Paths
 from tests.images import make_classification, make_detection_voc, make_detection_yolo
 
@@ -98,12 +98,12 @@ def test_check_reads_only_and_finds_the_task(tmp_path: Path, project: Paths) -> 
     source = make_detection_voc(tmp_path / "own", images=3)
     (source / "JPEGImages" / "000.png").write_bytes(b"junk")
     before = files(tmp_path)
-    (summary,) = data_commands.check(project, source)
+    (summary,) = data_check.check(project, source)
     assert (summary["task"], summary["layout"], summary["images"], summary["usable_images"]) == ("detection", "voc", 3, 2)
     assert [one["code"] for one in summary["findings"]] == ["not-an-image"]
     assert files(tmp_path) == before
     with pytest.raises(DataError, match="visionloop data"):
-        data_commands.check(project)
+        data_check.check(project)
 
 
 @pytest.fixture

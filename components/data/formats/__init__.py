@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.data.formats import folder, voc, yolo
-from components.data.formats.listing import Finding, Listing, is_image, visible, walk
+from components.data.formats.listing import Listing, is_image, visible, walk
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, UsageError
 
-__all__ = ["AUTO", "READERS", "Finding", "Listing", "is_present", "read_dataset"]
+__all__ = ["AUTO", "READERS", "Listing", "is_present", "read_dataset"]
 
 AUTO = "auto"
 READERS: dict[str, dict[str, Callable[[Path], Listing]]] = {

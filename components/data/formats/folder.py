@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.data.formats.listing import NOTE, SPLIT_NAMES, Collector, Listing, inside, is_image, relative, unique_names, visible, walk
+from components.data.formats.listing import SPLIT_NAMES, Collector, Listing, inside, is_image, relative, unique_names, visible, walk
 from components.errors import DataError
 
 
@@ -42,8 +42,8 @@ def _read_classes(root: Path, folder: Path, split: str | None, gathered: Collect
         if entry.is_dir():
             _read_class(root, entry, split, gathered)
         elif is_image(entry):
-            remedy = f"move it into the folder of its class, such as {relative(root, folder / 'CLASS' / entry.name)}"
-            gathered.find(relative(root, entry), "no-class", "image lies in no class folder", remedy)
+            place = relative(root, folder / "CLASS" / entry.name)
+            gathered.find("no-class", relative(root, entry), "image lies in no class folder", place=place)
 
 
 def _read_class(root: Path, folder: Path, split: str | None, gathered: Collector) -> None:
@@ -51,11 +51,11 @@ def _read_class(root: Path, folder: Path, split: str | None, gathered: Collector
     for path in walk(folder):
         where = relative(root, path)
         if not is_image(path):
-            gathered.find(where, "unknown-file", f"{path.suffix or 'no suffix'} is not a known image type", "remove it", NOTE)
+            gathered.find("unknown-file", where, f"{path.suffix or 'no suffix'} is not a known image type")
         elif not inside(root, path):
-            gathered.find(where, "link-outside", "is a link that leaves the dataset", "put the file itself in its place")
+            gathered.find("link-outside", where, "is a link that leaves the dataset")
         else:
             gathered.image(where, folder.name, split)
             found += 1
     if not found:
-        gathered.find(relative(root, folder), "empty-class", "class folder holds no image", "add images or remove the folder", NOTE)
+        gathered.find("empty-class", relative(root, folder), "class folder holds no image")

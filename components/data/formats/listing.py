@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from components.data.findings import Finding, finding
 from components.errors import DataError
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif", ".mpo"))
@@ -19,23 +20,7 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-BAD = "bad"
-NOTE = "note"
 _SYSTEM = frozenset(("thumbs.db", "desktop.ini", "__macosx", "__pycache__", "@eadir"))
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a dataset its owner should know: where (`file` or `file:line`), a code, and what to do.
-
-    `severity` is "bad" for what had to be left out, "note" for what had not.
-    """
-
-    where: str
-    code: str
-    message: str
-    remedy: str
-    severity: str = BAD
 
 
 @dataclass(frozen=True)
@@ -43,8 +28,8 @@ class Listing:
     """A dataset as its labels describe it; no pixel has been read.
 
     `images`: path (POSIX, relative to the dataset), label (null for detection), given_split (or null), problems.
-    `boxes`: path, label, x_min, y_min, x_max, y_max (0..1 of the upright image), is_crowd, is_difficult, source
-    (`file:line`), problems. A row with problems is to be quarantined.
+    `boxes`: path, label, x_min, y_min, x_max, y_max (0..1 of the upright image), is_crowd, is_difficult, source (the
+    label file), line (in it), problems. A row with problems is to be quarantined.
     """
 
     layout: str
@@ -66,24 +51,24 @@ class Collector:
         """Add an image; one with problems is left out of everything later."""
         self.images.append({"path": path, "label": label, "given_split": split, "problems": list(problems)})
 
-    def box(self, path: str, label: str | None, corners: "Corners", source: str, difficult: bool = False) -> None:
+    def box(self, path: str, label: str | None, corners: "Corners", source: str, line: int | None, difficult: bool = False) -> None:
         """Add a box, checked: one that is empty or leaves the image is quarantined and found."""
-        corners, code, message = check_corners(corners)
+        corners, code, found = check_corners(corners)
         self.boxes.append(
             {"path": path, "label": label, **dict(zip(CORNERS, corners, strict=True)), "is_crowd": False}
-            | {"is_difficult": difficult, "source": source, "problems": [code] if code else []}
+            | {"is_difficult": difficult, "source": source, "line": line, "problems": [code] if code else []}
         )
         if code:
-            self.find(source, code, message, f"correct or delete the box in {source.rsplit(':', 1)[0]}")
+            self.find(code, source, found, line)
 
-    def find(self, where: str, code: str, message: str, remedy: str, severity: str = BAD) -> None:
-        """Add a finding."""
-        self.findings.append(Finding(where, code, message, remedy, severity))
+    def find(self, code: str, file: str, found: str, line: int | None = None, **values: object) -> None:
+        """Add a finding of a known code, as `components.data.findings.finding` makes it."""
+        self.findings.append(finding(code, file, found, line, **values))
 
     def listing(self, layout: str, classes: list[str]) -> Listing:
         """Everything gathered, images in the order of their paths."""
         images = pd.DataFrame(self.images, columns=["path", "label", "given_split", "problems"])
-        columns = ["path", "label", *CORNERS, "is_crowd", "is_difficult", "source", "problems"]
+        columns = ["path", "label", *CORNERS, "is_crowd", "is_difficult", "source", "line", "problems"]
         boxes = pd.DataFrame(self.boxes, columns=columns)
         images = images.sort_values("path", kind="stable", ignore_index=True)
         return Listing(layout, classes, images, boxes.sort_values("path", kind="stable", ignore_index=True), self.findings)
@@ -99,14 +84,14 @@ def check_corners(corners: Corners) -> tuple[Corners, str | None, str]:
     x0, y0, x1, y1 = corners
     shown = ", ".join(f"{value:.4g}" for value in corners)
     if not all(abs(value) < float("inf") for value in corners):
-        return corners, "box-not-finite", f"box ({shown}) is not finite, expected fractions 0..1 of the image"
+        return corners, "box-not-finite", f"box ({shown}) is not finite"
     if x1 <= x0 or y1 <= y0:
-        return corners, "box-empty", f"box ({shown}) has no area, expected x_min < x_max and y_min < y_max"
+        return corners, "box-empty", f"box ({shown}) has no area"
     if min(corners) < -OVERHANG or max(corners) > 1 + OVERHANG:
-        return corners, "box-outside", f"box ({shown}) leaves the image, expected fractions 0..1 of it"
+        return corners, "box-outside", f"box ({shown}) leaves the image"
     clipped = (max(x0, 0.0), max(y0, 0.0), min(x1, 1.0), min(y1, 1.0))
     if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
-        return corners, "box-outside", f"box ({shown}) leaves the image, expected fractions 0..1 of it"
+        return corners, "box-outside", f"box ({shown}) leaves the image"
     return clipped, None, ""
 
 

@@ -14,12 +14,13 @@ _LISTS = {"train": "train", "val": "val", "test": "test", "trainval": "train"}
 
 
 class AnnotationError(ValueError):
-    """An XML file that is not a usable annotation; the message says why, `line` where."""
+    """An XML file that is not a usable annotation; the message says why, `line` where, `code` what kind of finding it is."""
 
-    def __init__(self, line: int, message: str) -> None:
+    def __init__(self, line: int, message: str, code: str = "label-unreadable") -> None:
         """Say what is wrong, and in which line."""
         super().__init__(message)
         self.line = line
+        self.code = code
 
 
 def read(root: Path) -> Listing:
@@ -33,14 +34,12 @@ def read(root: Path) -> Listing:
     split_of = _splitter(root)
     for annotation, image in _pairs(root):
         if image is None:
-            remedy = "add the image or remove the annotation"
-            gathered.find(relative(root, annotation), "no-image", "annotates an image that is not there", remedy)
+            gathered.find("no-image", relative(root, annotation), "annotates an image that is not there")
         elif image not in labelled:
             labelled.add(image)
             _read_annotation(root, annotation, image, split_of(image), gathered)
     for image in (path for path in walk(root) if is_image(path) and path not in labelled):
-        remedy = "annotate it (without objects, if nothing is to be detected) or remove it"
-        gathered.find(relative(root, image), "no-annotation", "has no annotation: what it shows is not known", remedy)
+        gathered.find("no-annotation", relative(root, image), "has no annotation: what it shows is not known")
         gathered.image(relative(root, image), None, split_of(image), "no-annotation")
     classes = sorted({str(row["label"]) for row in gathered.boxes if not row["problems"]})
     return gathered.listing("voc", unique_names(classes, str(root)))
@@ -109,21 +108,21 @@ def _split_lists(folder: Path) -> dict[str, str]:
 def _read_annotation(root: Path, annotation: Path, image: Path, split: str | None, gathered: Collector) -> None:
     where, path = relative(root, annotation), relative(root, image)
     if not inside(root, image):
-        gathered.find(path, "link-outside", "is a link that leaves the dataset", "put the file itself in its place")
+        gathered.find("link-outside", path, "is a link that leaves the dataset")
         return
     try:
         tree = parse(annotation.read_bytes())
         width, height = _size(tree, image)
     except AnnotationError as error:
-        gathered.find(f"{where}:{error.line}", "label-unreadable", str(error), "correct the file or export the labels again")
-        gathered.image(path, None, split, "label-unreadable")
+        gathered.find(error.code, where, str(error), error.line, form="an annotation in Pascal VOC's XML")
+        gathered.image(path, None, split, error.code)
         return
     except DecodeError:
         gathered.image(path, None, split)  # what is wrong with the image is found where images are measured
         return
     gathered.image(path, None, split)
     for entry in tree.iter("object"):
-        _read_object(path, entry, f"{where}:{entry.get(_LINE)}", (width, height), gathered)
+        _read_object(path, entry, (where, int(entry.get(_LINE, "1"))), (width, height), gathered)
 
 
 def _size(tree: ElementTree.Element, image: Path) -> tuple[int, int]:
@@ -132,18 +131,18 @@ def _size(tree: ElementTree.Element, image: Path) -> tuple[int, int]:
     claimed = (tree.findtext("size/width", "").strip(), tree.findtext("size/height", "").strip())
     if size is not None and set(claimed) - {"", "0"} and claimed != (str(width), str(height)):
         found = f"claims {claimed[0]} x {claimed[1]} pixels, the upright image has {width} x {height}"
-        raise AnnotationError(int(size.get(_LINE, "1")), found)
+        raise AnnotationError(int(size.get(_LINE, "1")), found, "size-disagrees")
     return width, height
 
 
-def _read_object(path: str, entry: ElementTree.Element, source: str, size: tuple[int, int], gathered: Collector) -> None:
+def _read_object(path: str, entry: ElementTree.Element, source: tuple[str, int], size: tuple[int, int], gathered: Collector) -> None:
     label = entry.findtext("name", "").strip()
     corners = _corners(entry, size)
     if not label or corners is None:
-        expected = "a name, and numbers for xmin, ymin, xmax and ymax in bndbox"
-        gathered.find(source, "label-unreadable", f"object lacks part of what was expected: {expected}", "correct or delete the object")
+        form = "a name, and numbers for xmin, ymin, xmax and ymax in bndbox"
+        gathered.find("label-unreadable", source[0], "object lacks a name or a corner", source[1], form=form)
         return
-    gathered.box(path, label, corners, source, entry.findtext("difficult", "0").strip() == "1")
+    gathered.box(path, label, corners, *source, entry.findtext("difficult", "0").strip() == "1")
 
 
 def _corners(entry: ElementTree.Element, size: tuple[int, int]) -> Corners | None:

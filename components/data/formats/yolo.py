@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from components.data.formats.listing import NOTE, Collector, Corners, Listing, inside, is_image, relative, unique_names, walk
+from components.data.formats.listing import Collector, Corners, Listing, inside, is_image, relative, unique_names, walk
 from components.errors import DataError
 
 _EXAMPLE = "expected `names: [cat, dog]` and folders or list files under `train:`, `val:` and `test:`"
@@ -108,31 +108,27 @@ def _label_file(root: Path, image: Path) -> Path:
 def _read_image(root: Path, image: Path, split: str | None, names: list[str], gathered: Collector) -> None:
     where, labels = relative(root, image), _label_file(root, image)
     if not labels.is_file():
-        gathered.find(where, "no-label-file", "has no label file: taken as an image with nothing to detect", _add(root, labels), NOTE)
+        found = "has no label file: taken as an image with nothing to detect"
+        gathered.find("no-label-file", where, found, place=relative(root, labels))
         gathered.image(where, None, split)
         return
     try:
         lines = labels.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        gathered.find(relative(root, labels), "label-not-text", "is not UTF-8 text", "export the labels again")
+        gathered.find("label-not-text", relative(root, labels), "is not UTF-8 text")
         gathered.image(where, None, split, "label-not-text")
         return
     gathered.image(where, None, split)
     seen: set[str] = set()
     for number, line in enumerate(lines, 1):
         if line.strip():
-            source = f"{relative(root, labels)}:{number}"
-            _read_line(where, line, source, names, gathered, duplicate=line.strip() in seen)
+            _read_line(where, line, (relative(root, labels), number), names, gathered, duplicate=line.strip() in seen)
             seen.add(line.strip())
 
 
-def _add(root: Path, labels: Path) -> str:
-    return f"add {relative(root, labels)}, empty if nothing is to be detected"
-
-
-def _read_line(path: str, line: str, source: str, names: list[str], gathered: Collector, *, duplicate: bool) -> None:
+def _read_line(path: str, line: str, source: tuple[str, int], names: list[str], gathered: Collector, *, duplicate: bool) -> None:
     if duplicate:
-        gathered.find(source, "box-duplicate", f"repeats the box {line.strip()!r}", "delete the repeated line", NOTE)
+        gathered.find("box-duplicate", source[0], f"repeats the box {line.strip()!r}", source[1])
         return
     try:
         values = [float(value) for value in line.split()]
@@ -140,13 +136,13 @@ def _read_line(path: str, line: str, source: str, names: list[str], gathered: Co
         values = []
     corners = _corners(values[1:])
     if corners is None:
-        expected = "`class x_center y_center width height` or `class` and three or more points"
-        gathered.find(source, "label-unreadable", f"received {line.strip()[:80]!r}, expected {expected}", "correct or delete the line")
+        form = "`class x_center y_center width height` or `class` and three or more points"
+        gathered.find("label-unreadable", source[0], f"received {line.strip()[:80]!r}", source[1], form=form)
     elif not (values[0].is_integer() and 0 <= values[0] < len(names)):
-        message = f"class {line.split()[0]} is unknown, expected 0 to {len(names) - 1} ({', '.join(names[:8])})"
-        gathered.find(source, "class-unknown", message, "correct the class or add its name to data.yaml")
+        known = {"last": len(names) - 1, "names": ", ".join(names[:8])}
+        gathered.find("class-unknown", source[0], f"class {line.split()[0]} is unknown", source[1], **known)
     else:
-        gathered.box(path, names[int(values[0])], corners, source)
+        gathered.box(path, names[int(values[0])], corners, *source)
 
 
 def _corners(values: list[float]) -> Corners | None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.data.findings import bad
 from components.data import catalog
 from components.data.facts import measure_all
 from components.data.formats import read_dataset
@@ -46,7 +47,7 @@ def test_copies(tmp_path: Path) -> None:
         "classification/train/a/4.png": ["conflicting-labels"],
         "classification/train/b/5.png": ["conflicting-labels"],
     }
-    assert [one.code for one in catalog.bad(found.findings)] == ["conflicting-labels"] * 2
+    assert [one.code for one in bad(found.findings)] == ["conflicting-labels"] * 2
 
 
 def test_boxes_of_a_copy_do_not_count_twice(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_yolo_findings_name_file_and_line(tmp_path: Path) -> None:
         "images/train/002.png": "no-label-file",
     }
     good = listing.boxes[(listing.boxes["path"] == "images/train/000.png") & (listing.boxes["problems"].map(len) == 0)]
-    assert list(good["source"]) == ["labels/train/000.txt:1"]
+    assert [*zip(good["source"], good["line"], strict=True)] == [("labels/train/000.txt", 1)]
     assert listing.images.set_index("path")["problems"]["images/train/001.png"] == ["label-not-text"]
 
 
@@ -162,7 +162,7 @@ def test_voc_findings(tmp_path: Path) -> None:
         "Annotations/001.xml:1": "label-unreadable",
         "Annotations/002.xml:1": "label-unreadable",
         "JPEGImages/003.png": "no-annotation",
-        "Annotations/004.xml:3": "label-unreadable",
+        "Annotations/004.xml:3": "size-disagrees",
         "Annotations/gone.xml": "no-image",
     }
     left = listing.images[listing.images["problems"].map(len) == 0]

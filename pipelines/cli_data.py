@@ -1,0 +1,60 @@
+"""`visionloop data ...` on the command line."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pipelines.cli_shared import TASKS, command, print_json, project
+
+
+def add_data(commands: Any) -> None:
+    """Add `data` and its actions."""
+    data = commands.add_parser("data", help="the embedded sample, your own images, a check of either")
+    actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
+    command(actions, "sample", "build data/ from the embedded photographs", "visionloop data sample", _data_sample)
+    bring = command(
+        actions,
+        "import",
+        "copy your dataset into data/ and version it",
+        "visionloop data import ~/flowers --task classification",
+        _data_import,
+    )
+    bring.add_argument("source", type=Path, help="a folder; it is only read")
+    bring.add_argument("--task", choices=TASKS, required=True)
+    bring.add_argument(
+        "--format", choices=("auto", "folder", "yolo", "voc"), default="auto", help="how the labels lie; recognised when not said"
+    )
+    bring.add_argument("--json", action="store_true")
+    check = command(
+        actions, "check", "scan a dataset without changing it", "visionloop data check ~/flowers --task classification", _data_check
+    )
+    check.add_argument("path", type=Path, nargs="?", help="a folder; data/ when not said")
+    check.add_argument("--task", choices=TASKS)
+    check.add_argument("--json", action="store_true")
+
+
+def _data_sample(_: argparse.Namespace) -> int:
+    from pipelines import data_commands
+
+    data_commands.show(data_commands.sample(project()))
+    return 0
+
+
+def _data_import(arguments: argparse.Namespace) -> int:
+    from pipelines import data_commands
+
+    summary = data_commands.import_dataset(project(), arguments.source, arguments.task, arguments.format)
+    print_json(summary) if arguments.json else data_commands.show(summary)
+    return 0
+
+
+def _data_check(arguments: argparse.Namespace) -> int:
+    from pipelines import data_check, data_commands
+
+    summaries = data_check.check(project(), arguments.path, arguments.task)
+    if arguments.json:
+        print_json(summaries)
+    else:
+        for summary in summaries:
+            data_commands.show(summary)
+    return 0
