@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from components.data.formats.listing import inside, relative, visible, walk
+from components.data.files import inside, relative, visible, walk
 from components.errors import DataError, ResourceError
 
 _SPARE_BYTES = 200 * 1024 * 1024

@@ -159,6 +159,6 @@ def findings_of(findings: list[Finding]) -> Summary:
 
 
 def _count(folder: Path) -> int:
-    from components.data.formats.listing import walk
+    from components.data.files import walk
 
     return sum(1 for _ in walk(folder)) if folder.is_dir() else 0

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.data.formats import folder, voc, yolo
-from components.data.formats.listing import Listing, is_image, visible, walk
+from components.data.files import is_image, visible, walk
+from components.data.formats.listing import Listing
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, UsageError
 

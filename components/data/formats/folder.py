@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from components.data.formats.listing import SPLIT_NAMES, Collector, Listing, inside, is_image, relative, unique_names, visible, walk
+from components.data.files import inside, is_image, relative, visible, walk
+from components.data.formats.listing import SPLIT_NAMES, Collector, Listing, unique_names
 from components.errors import DataError
 
 

@@ -1,16 +1,12 @@
 """What every layout's reader answers: images, boxes and findings, and the checks they share."""
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
 
 from components.data.findings import Finding, finding
 from components.errors import DataError
 
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif", ".mpo"))
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -20,7 +16,6 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-_SYSTEM = frozenset(("thumbs.db", "desktop.ini", "__macosx", "__pycache__", "@eadir"))
 
 
 @dataclass(frozen=True)
@@ -93,33 +88,6 @@ def check_corners(corners: Corners) -> tuple[Corners, str | None, str]:
     if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
         return corners, "box-outside", f"box ({shown}) leaves the image"
     return clipped, None, ""
-
-
-def walk(root: Path) -> Iterator[Path]:
-    """Every file under `root` in the order of names; hidden and system files are skipped, folder links not followed."""
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if visible(name))
-        yield from (Path(folder, name) for name in sorted(files) if visible(name))
-
-
-def visible(name: str) -> bool:
-    """Whether a file or folder name is neither hidden nor a system's litter."""
-    return not name.startswith((".", "._")) and name.lower() not in _SYSTEM
-
-
-def is_image(path: Path) -> bool:
-    """Whether the file's name says image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def inside(root: Path, path: Path) -> bool:
-    """Whether the path, its links resolved, lies in `root`."""
-    return path.resolve().is_relative_to(root.resolve())
-
-
-def relative(root: Path, path: Path) -> str:
-    """POSIX path relative to the dataset."""
-    return path.relative_to(root).as_posix()
 
 
 def unique_names(names: list[str], where: str) -> list[str]:

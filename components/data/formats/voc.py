@@ -7,7 +7,8 @@ from pathlib import Path
 from xml.parsers import expat
 
 from components.data.decode import DecodeError, read_size
-from components.data.formats.listing import SPLIT_NAMES, Collector, Corners, Listing, inside, is_image, relative, unique_names, walk
+from components.data.files import inside, is_image, relative, walk
+from components.data.formats.listing import SPLIT_NAMES, Collector, Corners, Listing, unique_names
 
 _LINE = "line"
 _LISTS = {"train": "train", "val": "val", "test": "test", "trainval": "train"}

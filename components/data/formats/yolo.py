@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from components.data.formats.listing import Collector, Corners, Listing, inside, is_image, relative, unique_names, walk
+from components.data.files import inside, is_image, relative, walk
+from components.data.formats.listing import Collector, Corners, Listing, unique_names
 from components.errors import DataError
 
 _EXAMPLE = "expected `names: [cat, dog]` and folders or list files under `train:`, `val:` and `test:`"
