@@ -89,13 +89,14 @@ def _phase(
     steps = len(batches[0])
     rate = learning_rate(config.schedule, peak, epochs * steps, round(config.warmup_epochs * steps))
     model.compile(_optimizer(rate, config), loss=goal.loss, metrics=goal.metrics(), steps_per_execution=min(8, steps), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)  # or Keras does so inside the first step, and TensorFlow traces it twice
     callbacks = [RefuseNaN(), *_averaging(config), *listeners, *_plateau(config)]
     history = model.fit(batches[0], validation_data=batches[1], epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks)
     return len(history.epoch)
 
 
 def _optimizer(rate: Any, config: TrainConfig) -> keras.optimizers.Optimizer:
-    return keras.optimizers.AdamW(
+    optimizer = keras.optimizers.AdamW(
         rate,
         weight_decay=config.weight_decay,
         clipnorm=None,
@@ -103,6 +104,8 @@ def _optimizer(rate: Any, config: TrainConfig) -> keras.optimizers.Optimizer:
         use_ema=config.ema_decay > 0,
         ema_momentum=config.ema_decay or 0.99,
     )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])  # as in arXiv:1812.01187
+    return optimizer
 
 
 def _averaging(config: TrainConfig) -> list[Any]:

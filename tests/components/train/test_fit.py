@@ -303,3 +303,34 @@ def test_a_detector_learns_one_batch_by_heart(tmp_path):
         best, truth = best[np.argsort(best[:, 0])], truth[np.argsort(truth[:, 1])]
         assert (best[:, 5] == truth[:, 0]).all()
         assert np.abs(best[:, :4] - truth[:, 1:]).max() < 0.1
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_training_step_is_traced_once_a_phase(tmp_path, monkeypatch, ema_decay):
+    """The optimizer's variables exist before the first step, or TensorFlow traces it again."""
+    traced = []
+    model = layered()
+    step = model.train_step
+    monkeypatch.setattr(model, "train_step", lambda data: (traced.append(1), step(data))[1])
+    Run(tmp_path, model, config(epochs=3, frozen_epochs=1, ema_decay=ema_decay), tuple(PRETRAINED))
+    assert len(traced) == 2
+
+
+def test_weight_decay_shrinks_kernels_and_leaves_biases_and_norms_alone(tmp_path):
+    """At a learning rate of r and gradients of zero, a step multiplies a kernel by 1 - r * decay."""
+    model = small()
+    dense = model.layers[-1]
+    dense.set_weights([np.ones((3, 3), np.float32), np.ones(3, np.float32)])
+    wanted = config(epochs=1, batch_size=8, learning_rate=0.01, weight_decay=0.5)
+    goal = Goal(Flat(), lambda: [])
+    fit(model, goal, batches(shapes(24), wanted), wanted, [], tmp_path / "best.weights.h5", lambda *_: None)
+    kernel, bias = dense.get_weights()
+    np.testing.assert_allclose(kernel, (1 - 0.01 * 0.5) ** 3, rtol=1e-6)
+    np.testing.assert_array_equal(bias, 1.0)
+
+
+class Flat(keras.losses.Loss):
+    """The same for every prediction: no gradient."""
+
+    def call(self, y_true, y_pred):
+        return keras.ops.sum(y_pred * 0.0, axis=-1)

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,14 @@ def test_cosine_warms_up_from_a_tenth_and_falls_to_zero():
 def test_without_warmup_cosine_starts_at_the_peak():
     rate = learning_rate("cosine", 0.3, steps=10, warmup_steps=0)
     assert (at(rate, 0), at(rate, 5), at(rate, 10)) == pytest.approx((0.3, 0.15, 0.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 7])
+def test_every_step_is_that_of_keras_cosine_decay(warmup):
+    ours = learning_rate("cosine", 0.02, steps=40, warmup_steps=warmup)
+    start, target = (0.002, 0.02) if warmup else (0.02, None)
+    keras_own = keras.optimizers.schedules.CosineDecay(start, 40 - warmup, warmup_target=target, warmup_steps=warmup)
+    assert [at(ours, step) for step in range(45)] == pytest.approx([float(keras_own(step)) for step in range(45)], abs=1e-8)
 
 
 @pytest.mark.parametrize("name", ["constant", "plateau"])
