@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.cli_shared import TASKS, command, print_json, project
+from pipelines.cli_versions import add_versions
 
 
 def add_data(commands: Any) -> None:
     """Add `data` and its actions."""
-    data = commands.add_parser("data", help="the embedded sample, your own images, a check of either")
+    data = commands.add_parser("data", help="the embedded sample, your own images; their faults, their versions")
     actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
     command(actions, "sample", "build data/ from the embedded photographs", "visionloop data sample", _data_sample)
     bring = command(
@@ -31,6 +32,7 @@ def add_data(commands: Any) -> None:
     check.add_argument("path", type=Path, nargs="?", help="a folder; data/ when not said")
     check.add_argument("--task", choices=TASKS)
     check.add_argument("--json", action="store_true")
+    add_versions(actions)
 
 
 def _data_sample(_: argparse.Namespace) -> int:

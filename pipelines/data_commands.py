@@ -5,6 +5,7 @@ Each command returns its summary as plain values for `--json`; `show` prints it 
 
 import hashlib
 import logging
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.data.findings import Finding
-from components.data.formats import AUTO, is_present, read_dataset
+from components.data.formats import AUTO, corrections_csv, is_present, read_dataset
 from components.data.tables import TASKS
 from components.errors import DataError, ServiceError, UsageError
 from pipelines.folders import replacing
@@ -111,10 +112,11 @@ def import_dataset(paths: Paths, source: Path, task: str, layout: str = AUTO) ->
     before = versions.keep_pointer(paths)
     with replacing(paths.data / task) as folder:
         copy_tree(source, folder)
+        carried = _carry_corrections(paths.data / task, folder, set(listing.images["path"]))
     summary: Summary = {"data": str(paths.data / task), "task": task, "layout": listing.layout, "digest": versions.add_data(paths)}
     if before is not None:
         summary["restore"] = versions.restore_command(paths, before)
-    advice = [f"params.yaml: set data.{task}.format to {layout}"] if layout != AUTO else []
+    advice = carried + ([f"params.yaml: set data.{task}.format to {layout}"] if layout != AUTO else [])
     advice += [
         f"data/{other} still holds a dataset ({count:,} files): `visionloop run --task {task}` leaves it out"
         for other in TASKS
@@ -122,6 +124,19 @@ def import_dataset(paths: Paths, source: Path, task: str, layout: str = AUTO) ->
     ]
     counts = {"images": len(listing.images), "classes": listing.classes, "boxes": len(listing.boxes)}
     return summary | counts | findings_of(listing.findings) | {"advice": advice}
+
+
+def _carry_corrections(old: Path, new: Path, images: set[str]) -> list[str]:
+    """Keep the corrections of the dataset that is replaced, where the new one brings none and has images that they name."""
+    kept = old / corrections_csv.FILE
+    if not kept.is_file() or (new / kept.name).exists():
+        return []
+    rows, _ = corrections_csv.read(kept)
+    fitting = sum(row.path in images for row in rows)
+    if fitting:
+        shutil.copyfile(kept, new / kept.name)
+        return [f"{kept.name} of the former dataset was kept: {fitting} of its {len(rows)} rows name images of this one"]
+    return [f"{kept.name} of the former dataset was left behind: its {len(rows)} rows name no image of this one"]
 
 
 def show(summary: Summary) -> None:

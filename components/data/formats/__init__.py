@@ -5,6 +5,7 @@ from pathlib import Path
 
 from components.data.formats import folder, voc, yolo
 from components.data.files import is_image, visible, walk
+from components.data.formats.corrections import corrected
 from components.data.formats.listing import Listing
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, UsageError
@@ -16,16 +17,15 @@ READERS: dict[str, dict[str, Callable[[Path], Listing]]] = {
     CLASSIFICATION: {"folder": folder.read},
     DETECTION: {"yolo": yolo.read, "voc": voc.read},
 }
-_SUPPORTED = (
-    "class folders (classification), YOLO with data.yaml (detection) and Pascal VOC with Annotations/ and JPEGImages/ (detection)"
-)
+_SUPPORTED = "class folders (classification), YOLO with data.yaml (detection) and Pascal VOC with Annotations/ and JPEGImages/ (detection)"
 
 
 def read_dataset(root: Path, task: str, layout: str = AUTO) -> Listing:
     """Read the labels of the dataset at `root` for a task, "classification" or "detection".
 
     `layout` is "folder", "yolo" or "voc", or "auto" to recognise it. Whatever is wrong with single files and labels
-    is a finding; DataError is raised when there is no dataset, or its layout is ambiguous or not supported.
+    is a finding; DataError is raised when there is no dataset, or its layout is ambiguous or not supported. The labels
+    are those after corrections.csv.
     """
     if not is_present(root):
         raise DataError(f"{root} holds no files, expected a {task} dataset: run `visionloop data sample` or `visionloop data import SRC`")
@@ -35,7 +35,7 @@ def read_dataset(root: Path, task: str, layout: str = AUTO) -> Listing:
     listing = readers[_recognise(root, task) if layout == AUTO else layout](root)
     if listing.images.empty:
         raise DataError(f"{root} holds no labelled image in the {listing.layout} layout; {_SUPPORTED} are read")
-    return listing
+    return corrected(root, listing)
 
 
 def is_present(root: Path) -> bool:
