@@ -85,7 +85,11 @@ def test_boxes_are_relabelled_moved_left_out_and_added(boxes: Path) -> None:
         + "images/train/001.png,add,,red,0.1 0.2 0.3 0.4,,overlooked\n"
     )
     listing = correct(boxes, text, "detection")
-    assert rows(listing) == [(IMAGE, "blue", *LEFT), (IMAGE, "blue", 0.6, 0.3, 0.85, 0.7), ("images/train/001.png", "red", 0.1, 0.2, 0.3, 0.4)]
+    assert rows(listing) == [
+        (IMAGE, "blue", *LEFT),
+        (IMAGE, "blue", 0.6, 0.3, 0.85, 0.7),
+        ("images/train/001.png", "red", 0.1, 0.2, 0.3, 0.4),
+    ]
     added = listing.boxes.iloc[2]
     assert (added["source"], added["line"], added["is_crowd"], added["is_difficult"], added["problems"]) == (FILE, 4, False, False, [])
     assert own(listing) == [(None, "corrections-applied")]
