@@ -29,12 +29,17 @@ class Change:
         """The change as plain values."""
         return {"task": self.task, **diff_report.as_json(self.diff), "split": asdict(self.effect)}
 
-    def write(self, folder: Path) -> list[Path]:
-        """Write `data_diff-<task>.json`, and a picture of the same name where there is anything to show."""
+    def in_words(self) -> str:
+        """The change in one line."""
+        effect = self.effect
+        return f"{diff_report.in_words(self.diff)}; test set: {effect.test_changed} of {effect.test_images} images changed"
+
+    def write(self, folder: Path, name: str) -> list[Path]:
+        """Write `<name>.json`, and `<name>.png` where there is anything to show."""
         from pipelines.report.diff_pictures import draw
 
         folder.mkdir(parents=True, exist_ok=True)
-        document, picture = (folder / f"data_diff-{self.task}.{suffix}" for suffix in ("json", "png"))
+        document, picture = (folder / f"{name}.{suffix}" for suffix in ("json", "png"))
         document.write_text(json.dumps(self.summary(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if not self.diff:
             return [document]
@@ -56,7 +61,7 @@ def data_diff(paths: Paths, before: str, after: str, task: str | None, out: Path
         with compared(paths, *versions, name) as change:
             found["tasks"].append(change.summary())
             if out is not None:
-                found["files"] += [str(path) for path in change.write(out)]
+                found["files"] += [str(path) for path in change.write(out, f"data_diff-{name}")]
     return found
 
 

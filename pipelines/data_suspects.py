@@ -144,7 +144,8 @@ def _told(one: Correction) -> str:
 
 
 def _title(found: Suspects, count: int) -> str:
-    return f"{found.task}: the {min(count, CELLS, len(found.scores))} labels least believed"
+    colors = "; red as labelled, green as detected" if found.task == tables.DETECTION else ""
+    return f"{found.task}: the {min(count, CELLS, len(found.scores))} labels least believed{colors}"
 
 
 def _relative(path: str, task: str) -> str:

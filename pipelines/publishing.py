@@ -4,6 +4,7 @@ import logging
 import subprocess
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ log = logging.getLogger(__name__)
 def publish_model(paths: Paths, model: str, tags: dict[str, str]) -> str | None:
     """Complete the model's MLflow run, once; answers its id, None for a model that was skipped.
 
-    Raises ServiceError when MLflow is away: nothing is lost then, and the next call publishes.
+    What changed in the data since the champion was trained is attached to it. Raises ServiceError when MLflow is away:
+    nothing is lost then, and the next call publishes.
     """
+    from pipelines import data_change
     from pipelines.tracking import Tracking
 
     report = read_report(paths.evaluate(model))
@@ -27,7 +30,9 @@ def publish_model(paths: Paths, model: str, tags: dict[str, str]) -> str | None:
         return None
     shown = [paths.train(model) / "curves.png", paths.augment(report["task"]) / "preview.png"]
     pictures = [path for path in shown if path.is_file()]
-    return Tracking(paths).publish(paths.train(model), paths.evaluate(model), pictures, {**lineage(paths), **tags})
+    tracking = Tracking(paths)
+    then = partial(data_change.attach, paths, tracking.store, report["task"])
+    return tracking.publish(paths.train(model), paths.evaluate(model), pictures, {**lineage(paths), **tags}, then)
 
 
 def lineage(paths: Paths) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Runs in MLflow: one a trained candidate, live while it trains, complete once it is published."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipelines.paths import Paths
@@ -31,14 +31,19 @@ class Tracking:
         return live.reconcile(self.store, task)
 
     def publish(
-        self, model_dir: Path, evaluate_dir: Path, pictures: Sequence[Path] = (), tags: Mapping[str, str] | None = None
+        self,
+        model_dir: Path,
+        evaluate_dir: Path,
+        pictures: Sequence[Path] = (),
+        tags: Mapping[str, str] | None = None,
+        then: Callable[[str], None] | None = None,
     ) -> str | None:
         """Complete the run of a trained and evaluated model, once, and answer its id; None for a skipped model.
 
-        `tags` are short names: git_commit, data_revision, dvc_lock, flow_run. The same evaluation again does
-        nothing. Raises DataError for files that do not belong together, ServiceError when MLflow is away: nothing is
-        lost then, and the next call publishes.
+        `tags` are short names: git_commit, data_revision, dvc_lock, flow_run. `then` is called with the id once the run
+        is complete. The same evaluation again does nothing. Raises DataError for files that do not belong together,
+        ServiceError when MLflow is away: nothing is lost then, and the next call publishes.
         """
         from pipelines.tracking.publish import publish
 
-        return publish(self.store, model_dir, evaluate_dir, pictures, tags or {})
+        return publish(self.store, model_dir, evaluate_dir, pictures, tags or {}, then)

@@ -5,7 +5,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,7 +69,12 @@ class Candidate:
             raise DataError(f"{self.model_file} has the hash {found[:12]}, but {evaluated[:12]} was evaluated: run `dvc repro`")
 
 
-def publish(store: Store, model_dir: Path, evaluate_dir: Path, pictures: Sequence[Path], tags: Mapping[str, str]) -> str | None:
+Then = Callable[[str], None]
+
+
+def publish(
+    store: Store, model_dir: Path, evaluate_dir: Path, pictures: Sequence[Path], tags: Mapping[str, str], then: Then | None = None
+) -> str | None:
     """See Tracking.publish."""
     candidate = Candidate(model_dir, evaluate_dir)
     if "skipped" in candidate.report:
@@ -81,7 +86,9 @@ def publish(store: Store, model_dir: Path, evaluate_dir: Path, pictures: Sequenc
         candidate.check()
         run = run or _backfill(store, candidate)
         _complete(store, run, candidate, pictures, tags)
-        return str(run.info.run_id)
+    if then is not None:
+        then(str(run.info.run_id))
+    return str(run.info.run_id)
 
 
 def find_run(store: Store, task: str, model_sha256: str) -> Any | None:
