@@ -29,7 +29,7 @@ def add_versions(actions: Any) -> None:
         _data_suspects,
     )
     suspects.add_argument("--task", choices=TASKS, required=True)
-    suspects.add_argument("--top", type=int, metavar="N", help="how many to name; as many as are likely wrong when not said")
+    suspects.add_argument("--top", type=int, metavar="N", help="how many to name; twice as many as are likely wrong when not said")
     suspects.add_argument("--model", metavar="NAME", help="for detection: the evaluated detector that judges; the best when not said")
     suspects.add_argument("--out", type=Path, help="where suspects.csv and suspects.png go; outputs/suspects/TASK when not said")
     suspects.add_argument("--json", action="store_true")

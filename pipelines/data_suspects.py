@@ -22,6 +22,7 @@ from pipelines.stages.examples import read_dataset
 log = logging.getLogger(__name__)
 
 CELLS = 48
+LEAST, GENEROUS = 10, 2  # the estimate is a careful one: twice as many are named, that few are missed
 _BY_PROBABILITY = "by a model that saw neither them nor images of their group, on features of EfficientNet-Lite0"
 _ACTIONS = {"overlooked": "add", "badly located": "move", "wrong class": "relabel"}
 
@@ -46,15 +47,16 @@ class Suspects:
 def data_suspects(paths: Paths, task: str, top: int | None, model: str | None, out: Path | None) -> dict[str, Any]:
     """Rank labels by how little they are believed, and write suspects.csv, which has the form of corrections.csv, and a picture.
 
-    `top` is how many are named: as many as are likely wrong when None. `model` is the evaluated detector that judges.
-    Files go to `out`, or outputs/suspects/<task>. Raises DataError when the stages that it needs have not run.
+    `top` is how many are named: twice as many as are likely wrong when None, or every doubted box. `model` is the
+    evaluated detector that judges. Files go to `out`, or outputs/suspects/<task>. Raises DataError when the stages that
+    it needs have not run.
     """
     if top is not None and top < 1:
         raise UsageError(f"--top is {top}, expected 1 or more")
     if model is not None and task != tables.DETECTION:
         raise UsageError(f"--model {model} was given for {task}, expected it for {tables.DETECTION} only: class labels are judged anew")
     found = _boxes(paths, model) if task == tables.DETECTION else _classes(paths)
-    count = top or (len(found.scores) if found.estimated is None else found.estimated)
+    count = top or (len(found.scores) if found.estimated is None else max(LEAST, GENEROUS * found.estimated))
     shown = found.corrections[:count]
     folder = out or paths.outputs / "suspects" / task
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from pipelines.pretrained import sample_weights
 BATCH = 32
 
 Features = NDArray[np.float32]
+Kept = dict[str, NDArray[np.float16]]
 Extract = Callable[[NDArray[np.uint8]], Features]
 
 
@@ -47,15 +48,16 @@ def _extract(weights: Path) -> Extract:
     return lambda pixels: features(model, pixels)
 
 
-def _computed(files: list[tuple[str, Path]], extract: Extract) -> dict[str, Features]:
+def _computed(files: list[tuple[str, Path]], extract: Extract) -> Kept:
     from components.models.features import SIZE
 
-    found: dict[str, Features] = {}
+    found: Kept = {}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for start in range(0, len(files), BATCH):
             batch = files[start : start + BATCH]
             pixels = np.stack(list(pool.map(lambda file: resize_crop(decode(verified(*file)), SIZE), batch)))
-            found |= dict(zip([image_id for image_id, _ in batch], extract(pixels), strict=True))
+            # As they are kept, so that the first answer is the one that later calls give too.
+            found |= dict(zip([image_id for image_id, _ in batch], extract(pixels).astype(np.float16), strict=True))
             _progress(start + len(batch), len(files))
     return found
 
@@ -65,18 +67,18 @@ def _progress(done: int, total: int) -> None:
         print(f"\rlooking at images {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
-def _known(place: Path) -> dict[str, Features]:
+def _known(place: Path) -> Kept:
     if not place.is_file():
         return {}
     with np.load(place, allow_pickle=False) as kept:
         return dict(zip(kept["image_ids"].tolist(), kept["features"], strict=True))
 
 
-def _keep(place: Path, known: dict[str, Features]) -> None:
+def _keep(place: Path, known: Kept) -> None:
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = place.with_suffix(f".{os.getpid()}.partial.npz")
     try:
-        np.savez(partial, allow_pickle=False, image_ids=np.array(list(known)), features=np.array(list(known.values()), np.float16))
+        np.savez(partial, allow_pickle=False, image_ids=np.array(list(known)), features=np.array(list(known.values())))
         partial.replace(place)
     finally:
         partial.unlink(missing_ok=True)

@@ -184,7 +184,7 @@ def test_what_the_cache_lacks_comes_from_the_remote(paths: Paths, tmp_path: Path
     shutil.rmtree(tmp_path / "store")
     (tmp_path / "store").mkdir()
     forget(paths, first, files, manifest=False)
-    with pytest.raises(DataError, match="remote (does not|holds)"):
+    with pytest.raises(DataError, match=r"remote (does not|holds)"):
         data_diff.data_diff(paths, "HEAD", "workspace", None, None)
 
 

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from components.errors import DataError
 
 FOLDS = 5
-PENALTY = 0.003  # C of the logistic regression: little trust in any one image, lest a wrong label is learned by heart
+PENALTY = 0.03  # C of the logistic regression: little trust in any one image, lest wrong labels are learned by heart
 ITERATIONS = 500
 
 
