@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+Corners = tuple[float, float, float, float]
 SAME_BOX = 0.5  # IoU
 
 

@@ -13,20 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from components.data.boxes import SAME_BOX, iou
-from components.data.formats.listing import CORNERS, Corners, Listing
+from components.data.boxes import SAME_BOX, Corners, iou
+from components.data.formats.listing import CORNERS, Listing
 
 STILL = 1e-5  # of the image's side: what rounding in label files moves a corner by is no move
 
 
 @dataclass(frozen=True, order=True)
 class Image:
-    """One image of a version: `content` identifies its bytes, `label` and `given_split` are None where there is none."""
+    """One image of a version: `content` identifies its bytes; `label`, `given_split` and `group` are None where there is none."""
 
     path: str
     content: str
     label: str | None
     given_split: str | None
+    group: str | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -56,10 +57,10 @@ class ImageChange:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """`added` or `removed`; otherwise which of `renamed`, `replaced`, `relabelled` and `resplit` hold."""
+        """`added` or `removed`; otherwise which of `renamed`, `replaced`, `relabelled`, `resplit` and `regrouped` hold."""
         if self.before is None or self.after is None:
             return ("added" if self.before is None else "removed",)
-        parts = {"renamed": "path", "replaced": "content", "relabelled": "label", "resplit": "given_split"}
+        parts = {"renamed": "path", "replaced": "content", "relabelled": "label", "resplit": "given_split", "regrouped": "group"}
         return tuple(kind for kind, part in parts.items() if getattr(self.before, part) != getattr(self.after, part))
 
 
@@ -96,11 +97,11 @@ class Diff:
 
 
 def snapshot(listing: Listing, contents: Mapping[str, str]) -> Snapshot:
-    """What a listing says of the images and boxes without problems; `contents` identifies each path's bytes."""
-    usable = listing.images[listing.images["problems"].map(len) == 0]
-    columns = usable[["path", "label", "given_split"]].astype(object)
+    """What a listing says of the images and boxes without problems; `contents` identifies the bytes of the version's paths."""
+    usable = listing.images[(listing.images["problems"].map(len) == 0) & listing.images["path"].isin(contents.keys())]
+    columns = usable.reindex(columns=["path", "label", "given_split", "group"]).astype(object)
     rows = columns.where(columns.notna(), None).itertuples(index=False, name=None)
-    images = {str(path): Image(str(path), contents[path], label, split) for path, label, split in rows}
+    images = {str(path): Image(str(path), contents[path], *own) for path, *own in rows}
     return Snapshot(images, _boxes(listing.boxes, images))
 
 

@@ -15,6 +15,7 @@ from components.data import catalog, tables
 from components.data.facts import Facts, measure_all
 from components.data.findings import Finding, bad
 from components.data.formats import Listing, is_present, read_dataset
+from components.data.formats.corrections import applied
 from components.errors import DataError, VisionloopError
 from components.validate import CRITICAL, Limits, Result, class_counts, validate
 from pipelines.folders import replacing
@@ -100,6 +101,7 @@ def _report(layout: str, found: catalog.Catalog, results: list[Result]) -> dict[
         "images": _kept(found.images["status"]),
         "boxes": _kept(found.boxes["status"]),
         "classes": counts,
+        "corrections": applied(found.findings),
         "problems": dict(sorted(Counter(one.code for one in found.findings).items())),
         "expectations": [asdict(one) for one in results],
     }
@@ -133,6 +135,8 @@ def _skip(paths: Paths, task: str) -> None:
 def _tell(task: str, paths: Paths, report: dict[str, Any], findings: list[Finding]) -> None:
     images, boxes = report["images"], report["boxes"]
     log.info("%s (%s): images %s; boxes %s; %d classes", task, report["layout"], images, boxes, len(report["classes"]))
+    if told := applied(findings):
+        log.info("%s: %s", task, told)
     left_out = bad(findings)
     for one in left_out[:_SHOWN]:
         log.warning("%s: %s: %s, expected %s; %s", one.where, one.code, one.found, one.expected, one.remedy)

@@ -22,6 +22,7 @@ HOMES = {
         *(f"pipelines/tracking/{name}.py" for name in ("__init__", "describe", "live", "model_files", "publish", "store")),
     },
     "dvc": {"pipelines/dvc_stages.py", "pipelines/versions.py"},
+    "cleanlab": {"components/data/suspects/classification.py", "components/data/suspects/detection.py"},
     "great_expectations": {"components/validate.py"},
     "albumentations": {"components/augment/augmenter.py", "components/augment/policies.py", "components/augment/preview.py"},
 }
@@ -75,7 +76,7 @@ def test_stages_are_run_by_flows_and_import_none_of_what_runs_them() -> None:
 
 
 def test_heavy_libraries_are_not_imported_at_the_top_of_the_commands_modules() -> None:
-    heavy = {"prefect", "mlflow", "dvc", "tensorflow", "keras", "great_expectations", "albumentations", "matplotlib", "sklearn"}
+    heavy = {"prefect", "mlflow", "dvc", "tensorflow", "keras", "great_expectations", "albumentations", "matplotlib", "sklearn", "cleanlab"}
     for module in PIPELINES:
         if module.parts[1] in ("flows.py", "tracking"):  # loaded when a flow or a run of MLflow begins
             continue

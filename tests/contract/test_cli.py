@@ -64,6 +64,8 @@ def test_the_commands_are_those_of_the_design() -> None:
         "data sample",
         "data import",
         "data check",
+        "data diff",
+        "data suspects",
         "models",
         "summary",
         "promote",

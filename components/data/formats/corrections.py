@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from components.data.boxes import SAME_BOX, iou
+from components.data.boxes import SAME_BOX, Corners, iou
 from components.data.findings import Finding, finding
 from components.data.formats.corrections_csv import FILE, Correction, read
-from components.data.formats.listing import CORNERS, Corners, Listing
+from components.data.formats.listing import CORNERS, Listing
 
+APPLIED = "corrections-applied"
 _SAME_PLACE = 0.99  # IoU: a box that is to be added, or moved there, and stands there already
 _SHOWN = 20
 
@@ -41,12 +42,17 @@ def corrected(root: Path, listing: Listing) -> Listing:
         return listing
     rows, findings = read(path)
     fitting, misfits = _fitting(listing, rows)
-    applied = _apply(listing, fitting)
+    mended = _apply(listing, fitting)
     if fitting:
         told = Counter(_done(one) for one, _ in fitting)
         found = f"{len(fitting)} corrections applied: {', '.join(f'{count} {what}' for what, count in sorted(told.items()))}"
-        findings.append(finding("corrections-applied", FILE, found))
-    return replace(applied, findings=[*_unsettled(listing, fitting), *findings, *misfits])
+        findings.append(finding(APPLIED, FILE, found))
+    return replace(mended, findings=[*_unsettled(listing, fitting), *findings, *misfits])
+
+
+def applied(findings: Sequence[Finding]) -> str | None:
+    """In words, how many corrections a listing's findings say were applied; None when there were none."""
+    return next((one.found for one in findings if one.code == APPLIED), None)
 
 
 Fitting = tuple[Correction, _Target]

@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.data.boxes import Corners
 from components.data.findings import Finding, finding
-from components.data.formats.listing import Corners
 
 FILE = "corrections.csv"
 COLUMNS = ("path", "action", "box", "label", "new_box", "expected", "note")

@@ -14,8 +14,8 @@ from cleanlab.object_detection import rank as objectlab
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from components.data.boxes import SAME_BOX, iou
-from components.data.formats.listing import CORNERS, Corners
+from components.data.boxes import SAME_BOX, Corners, iou
+from components.data.formats.listing import CORNERS
 
 LIKELY = 0.5  # probability above which a detection speaks about where a box lies
 SURE = 0.8  # probability above which it speaks about a box that is missing or of another class

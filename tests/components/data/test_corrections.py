@@ -7,6 +7,7 @@ import pytest
 
 from components.data.findings import Finding
 from components.data.formats import Listing, read_dataset
+from components.data.formats.corrections import applied
 from components.data.formats.corrections_csv import COLUMNS, FILE, Correction, read, write
 from tests.images import make_classification, make_detection_yolo
 
@@ -219,3 +220,9 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_the_file_is_no_label_file_and_alone_no_dataset(classes: Path) -> None:
     text = HEADER + "class_0/000.png,delete,,,,,\n"
     assert "corrections.csv" not in {one.file for one in correct(classes, text, "classification").findings if one.code == "unknown-file"}
+
+
+def test_the_number_applied_is_told(classes: Path) -> None:
+    text = HEADER + "class_0/000.png,relabel,,class_2,,,\nclass_1/000.png,relabel,,class_2,,,\n"
+    assert applied(correct(classes, text, "classification").findings) == "2 corrections applied: 2 images relabelled"
+    assert applied(correct(classes, HEADER, "classification").findings) is None

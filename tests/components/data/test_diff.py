@@ -143,7 +143,11 @@ def test_everything_is_plain_json() -> None:
     document = json.loads(json.dumps(diff_report.as_json(found)))
     assert document["counts"] == {"images": {"added": 1}, "boxes": {"added": 1, "moved": 1}}
     assert document["images"] == [
-        {"kinds": ["added"], "before": None, "after": {"path": "b", "content": "2", "label": None, "given_split": None}}
+        {
+            "kinds": ["added"],
+            "before": None,
+            "after": {"path": "b", "content": "2", "label": None, "given_split": None, "group": None},
+        }
     ]
     assert document["classes"] == {"cat": {"before": 1, "after": 2}}
     assert "IoU 0.5" in document["rule"]
@@ -154,7 +158,8 @@ corners = st.tuples(*[st.integers(0, 3)] * 2, *[st.integers(1, 3)] * 2).map(
     lambda c: (c[0] / 8, c[1] / 8, (c[0] + c[2]) / 8, (c[1] + c[3]) / 8)
 )
 boxes = st.builds(Box, st.sampled_from("xy"), corners, st.just(False), st.booleans())
-images = st.tuples(st.sampled_from("123456"), st.sampled_from(["p", "q", None]), st.sampled_from(["train", "test", None]))
+maybe = st.sampled_from(["p", "q", None])
+images = st.tuples(st.sampled_from("123456"), maybe, st.sampled_from(["train", "test", None]), maybe)
 
 
 @st.composite
