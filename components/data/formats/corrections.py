@@ -44,8 +44,8 @@ def corrected(root: Path, listing: Listing) -> Listing:
     fitting, misfits = _fitting(listing, rows)
     mended = _apply(listing, fitting)
     if fitting:
-        told = Counter(_done(one) for one, _ in fitting)
-        found = f"{len(fitting)} corrections applied: {', '.join(f'{count} {what}' for what, count in sorted(told.items()))}"
+        told = [f"{what} {count}" for what, count in sorted(Counter(_done(one) for one, _ in fitting).items())]
+        found = f"corrections applied: {len(fitting)} ({', '.join(told)})"
         findings.append(finding(APPLIED, FILE, found))
     return replace(mended, findings=[*_unsettled(listing, fitting), *findings, *misfits])
 
@@ -193,7 +193,7 @@ def _new_box(row: Correction) -> dict[str, Any]:
 
 def _done(row: Correction) -> str:
     done = {"relabel": "relabelled", "delete": "left out", "move": "moved", "add": "added"}[row.action]
-    return f"{'images' if row.box is None and row.action != 'add' else 'boxes'} {done}"
+    return f"{'images' if row.box is None and row.action != 'add' else 'boxes'} {done}:"
 
 
 def _shown(corners: Corners) -> str:

@@ -66,7 +66,7 @@ def test_an_image_gets_another_class_and_one_is_left_out(classes: Path) -> None:
     assert (told.code, told.severity, told.found) == (
         "corrections-applied",
         "note",
-        "2 corrections applied: 1 images left out, 1 images relabelled",
+        "corrections applied: 2 (images left out: 1, images relabelled: 1)",
     )
     assert {path.relative_to(classes): path.read_bytes() for path in classes.rglob("*.png")} == before
 
@@ -224,5 +224,5 @@ def test_the_file_is_no_label_file_and_alone_no_dataset(classes: Path) -> None:
 
 def test_the_number_applied_is_told(classes: Path) -> None:
     text = HEADER + "class_0/000.png,relabel,,class_2,,,\nclass_1/000.png,relabel,,class_2,,,\n"
-    assert applied(correct(classes, text, "classification").findings) == "2 corrections applied: 2 images relabelled"
+    assert applied(correct(classes, text, "classification").findings) == "corrections applied: 2 (images relabelled: 2)"
     assert applied(correct(classes, HEADER, "classification").findings) is None
