@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.data.codes import files, labels, sets
+from components.data.codes import corrections, files, labels, sets
 from components.data.codes.code import BAD, NOTE, Code
 from components.data.decode import DecodeError
 
 __all__ = ["BAD", "CODES", "NOTE", "Finding", "bad", "finding", "in_words"]
 
-CODES: dict[str, Code] = {**files.CODES, **labels.CODES, **sets.CODES}
+CODES: dict[str, Code] = {**files.CODES, **labels.CODES, **corrections.CODES, **sets.CODES}
 
 
 @dataclass(frozen=True)
