@@ -4,6 +4,7 @@ from pathlib import Path
 
 from components.data import catalog
 from components.data.formats import READERS, is_present, read_dataset
+from components.data.scan import scan
 from components.data.tables import OK, TASKS
 from components.errors import DataError
 from pipelines.data_commands import Summary, findings_of
@@ -25,10 +26,8 @@ def check(paths: Paths, path: Path | None = None, task: str | None = None) -> li
 
 
 def _scan(root: Path, task: str) -> Summary:
-    from pipelines.stages.validate import scan
-
     listing = read_dataset(root, task)
-    found = catalog.build(task, listing, scan(root, listing), catalog.Rules(min_side=1, max_side=1_000_000))
+    found = scan(root, task, listing, catalog.Rules(min_side=1, max_side=1_000_000))
     counts = {"images": len(found.images), "usable_images": int((found.images["status"] == OK).sum())}
     boxes = {"boxes": len(found.boxes), "usable_boxes": int((found.boxes["status"] == OK).sum())}
     own = {"data": str(root), "task": task, "layout": listing.layout, "classes": found.classes}

@@ -3,8 +3,8 @@
 import csv
 import json
 import logging
-import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from components.data import catalog, tables
-from components.data.facts import Facts, measure_all
 from components.data.findings import Finding, bad
-from components.data.formats import Listing, is_present, read_dataset
+from components.data.formats import is_present, read_dataset
 from components.data.formats.corrections import applied
+from components.data.scan import scan
 from components.errors import DataError, VisionloopError
 from components.validate import CRITICAL, Limits, Result, class_counts, validate
 from pipelines.folders import replacing
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
-_PARALLEL_FROM = 1000
 _SHOWN = 10
 
 
@@ -55,27 +54,12 @@ def run(paths: Paths, settings: "Settings") -> None:
         raise ValidationError(_failures(paths, failed))
 
 
-def scan(root: Path, listing: Listing) -> list[Facts]:
-    """Measure every image of a listing, by several processes where that pays for starting them."""
-    files = [root / path for path in listing.images["path"]]
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    done = 0
-
-    def progress(finished: int) -> None:
-        nonlocal done
-        done += finished
-        if done == len(files) or done // 1000 > (done - finished) // 1000:
-            log.info("%s: %d of %d images measured", root.name, done, len(files))
-
-    return measure_all(files, workers if len(files) >= _PARALLEL_FROM else 1, progress)
-
-
 def _validate_task(paths: Paths, settings: "Settings", task: str) -> list[Result]:
     own, root = getattr(settings.data, task), paths.data / task
     listing = read_dataset(root, task, own.format)
     limits = _limits(settings)
     rules = catalog.Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern)
-    found = catalog.build(task, listing, scan(root, listing), rules)
+    found = scan(root, task, listing, rules, progress=_progress(task, len(listing.images)))
     with replacing(paths.validate(task)) as folder:
         results = validate(found.images, found.boxes, found.classes, limits, folder / "docs")
         report = _report(listing.layout, found, results)
@@ -85,6 +69,18 @@ def _validate_task(paths: Paths, settings: "Settings", task: str) -> list[Result
     if settings.validate.on_bad == "fail" and (left_out := bad(found.findings)) and not failed:
         failed = [Result("findings", "count to be 0", "", False, f"{len(left_out)} findings", CRITICAL)]
     return failed
+
+
+def _progress(task: str, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def progress(finished: int) -> None:
+        nonlocal done
+        done += finished
+        if done == total or done // 1000 > (done - finished) // 1000:
+            log.info("%s: %d of %d images measured", task, done, total)
+
+    return progress
 
 
 def _limits(settings: "Settings") -> Limits:
