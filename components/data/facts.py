@@ -1,123 +1,156 @@
-"""What can be measured on each image file by really decoding it, many at a time in worker processes."""
+"""What can be measured on each image file by really decoding it, in processes that no file can take down."""
 
 import hashlib
-import multiprocessing
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
-from components.data.decode import BYTE_LIMIT, DecodeError, load, orientation, upright_rgb
+from components.data.decode import BYTE_LIMIT, DecodeError, luma, open_image, orientation, upright
+from components.data.exif import capture
+from components.data.findings import BAD, CODES
+from components.data.oddities import explained, oddities
+from components.data.workers import Failure, Guard, work
 
-_CHUNK = 32
 THUMBNAIL = 32  # pixels a side
+MEASURE = "components.data.facts:measure_item"
+_HEAVY = 320 << 20  # bytes
+_BAND = 4_000_000  # pixels
+_FAILURES = {"crashed": "decoder-crashed", "too-slow": "too-slow", "out-of-memory": "out-of-memory"}
 Facts = dict[str, Any]
 
 
-def measure(path: Path) -> Facts:
-    """One image file's columns of the `images` table, from `image_id` to `problems`, with `findings` and a `thumbnail`.
+def measure(path: Path, guard: Guard | None = None) -> Facts:
+    """One image file's columns of the `images` table, from `image_id` to `problems`, and what is known beside them.
 
-    `findings` are pairs of a code and what was found, in words, with the values its texts need. A file that cannot be
-    decoded is answered with status quarantined and its problem's code instead of an exception; what could still be
-    measured (hash, bytes) is there. `thumbnail` is the upright image's luma, 32 x 32 pixels of one byte, or None.
+    `findings` are triples of a code, what was found in words, and the values the code's texts need; the codes of those
+    for which the file must be left out stand in `problems` too, and then `status` is quarantined. `thumbnail` is the
+    upright image's luma, 32 x 32 pixels of one byte, `taken` and `camera` what `exif.capture` says, each or None. A
+    file that cannot be read or decoded raises nothing; what could still be measured (hash, bytes) is there.
     """
     facts: Facts = {"image_id": None, "bytes": None, "status": "ok", "problems": [], "findings": [], "thumbnail": None}
+    facts |= {"taken": None, "camera": None}
     try:
-        facts["bytes"] = path.stat().st_size
-        if path.stat().st_size > BYTE_LIMIT:
-            raise DecodeError("too-many-bytes", f"has {facts['bytes'] >> 20} MiB", limit=BYTE_LIMIT >> 20)
-        data = path.read_bytes()
+        data = _read(path, facts)
         facts["image_id"] = hashlib.sha256(data).hexdigest()
-        return facts | _look(data)
+        _look(path, data, facts, guard or Guard())
     except DecodeError as error:
-        return facts | _broken(error.code, error.found, error.values)
+        facts |= _broken(error.code, error.found, error.values)
     except OSError as error:
-        return facts | _broken("unreadable", f"cannot be read ({error.strerror})", {})
+        facts |= _broken("unreadable", f"cannot be read ({error.strerror})", {})
+    return facts
+
+
+def measure_item(item: str, guard: Guard) -> Facts:
+    """`measure` as a process of `workers.work` calls it."""
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    return measure(Path(item), guard)
 
 
 def measure_all(paths: Sequence[Path], workers: int, progress: Callable[[int], None] = lambda _: None) -> list[Facts]:
-    """`measure` of every path, in their order, by `workers` processes (1: in this process).
+    """`measure` of every path, in their order, by `workers` processes with limits (see components.data.workers).
 
-    `progress` is told the number of newly finished files. A file that kills its process (a decoder's crash) is
-    quarantined as `decoder-crashed`; the others are still measured.
+    `progress` is told the number of newly finished files. A file that crashes its process, or takes too much time or
+    memory, is quarantined as `decoder-crashed`, `too-slow` or `out-of-memory`; the others are measured all the same.
     """
-    chunks = [list(paths[start : start + _CHUNK]) for start in range(0, len(paths), _CHUNK)]
-    results: dict[int, list[Facts]] = {}
-    for index, measured in _serial(chunks) if workers <= 1 else _parallel(chunks, workers):
-        results[index] = measured
-        progress(len(measured))
-    return [facts for index in range(len(chunks)) for facts in results[index]]
+    results: list[Facts] = [{}] * len(paths)
+    for index, answer in work(MEASURE, [str(path) for path in paths], workers):
+        results[index] = _failed(answer) if isinstance(answer, Failure) else answer
+        progress(1)
+    return results
 
 
-def perceptual_hash(gray: np.ndarray) -> str:
-    """64-bit DCT hash of a uint8 (H, W) image, 16 hexadecimal digits: low frequencies against their median.
+def perceptual_hash(small: np.ndarray) -> str:
+    """64-bit DCT hash of a uint8 (32, 32) thumbnail, 16 hexadecimal digits: low frequencies against their median.
 
     After C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010): similar pictures
     differ in few bits.
     """
-    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:8, :8].ravel()
+    low = cv2.dct(small.astype(np.float32))[:8, :8].ravel()
     return np.packbits(low > np.median(low)).tobytes().hex()
 
 
-def _look(data: bytes) -> Facts:
-    stored = load(data)
-    image = upright_rgb(stored)
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    mean, deviation = cv2.meanStdDev(gray)
-    return {
-        "width": image.shape[1],
-        "height": image.shape[0],
-        "channels": len(stored.getbands()),
-        "format": stored.format,
-        "orientation": orientation(stored),
-        "phash": perceptual_hash(gray),
-        "thumbnail": cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).tobytes(),
-        "brightness": float(mean.item()) / 255,
-        "contrast": float(deviation.item()) / 255,
-        "sharpness": float(cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_32F))[1].item() ** 2),
+def _read(path: Path, facts: Facts) -> bytes:
+    """All bytes of a regular file, or DecodeError; opening anything else would wait for whoever writes into it."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb", buffering=0) as file:
+        before = os.fstat(handle)
+        if not stat.S_ISREG(before.st_mode):
+            raise DecodeError("special-file", "is no regular file")
+        facts["bytes"] = before.st_size
+        if before.st_size > BYTE_LIMIT:
+            raise DecodeError("too-many-bytes", f"has {before.st_size >> 20} MiB", limit=BYTE_LIMIT >> 20)
+        data = file.read(before.st_size + 1)
+        after = os.fstat(handle)
+    if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
+        raise DecodeError("changes", f"changed while it was read, from {before.st_size:,} to {after.st_size:,} bytes")
+    return data
+
+
+def _look(path: Path, data: bytes, facts: Facts, guard: Guard) -> None:
+    try:
+        image = open_image(data)
+    except DecodeError as error:
+        raise explained(error, data) from error
+    turned = orientation(image)
+    taken, camera = capture(image)
+    with guard.heavy() if _need(image) > _HEAVY else nullcontext():
+        gray = luma(data, image)
+        facts["findings"] = list(oddities(path, data, image, gray, turned, guard.heard()))
+        mean, deviation = cv2.meanStdDev(gray)
+        detail = sharpness(gray)
+    thumbnail = upright(cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA), image, turned)
+    swapped = turned >= 5 and image.format != "TIFF"
+    facts |= {
+        "problems": [code for code, _, _ in facts["findings"] if CODES[code].severity == BAD],
+        "width": gray.shape[0 if swapped else 1],
+        "height": gray.shape[1 if swapped else 0],
+        "channels": len(image.getbands()),
+        "format": image.format,
+        "orientation": turned,
+        "phash": perceptual_hash(thumbnail),
+        "thumbnail": thumbnail.tobytes(),
+        "taken": taken,
+        "camera": camera,
+        "brightness": mean.item() / 255,
+        "contrast": deviation.item() / 255,
+        "sharpness": detail,
     }
+    facts["status"] = "quarantined" if facts["problems"] else "ok"
 
 
-def _broken(code: str, found: str, values: dict[str, object]) -> Facts:
+def sharpness(gray: np.ndarray) -> float:
+    """Variance of the Laplacian (4 neighbours, borders reflected) of a uint8 (H, W) luma; bands bound the memory."""
+    rows = max(1, _BAND // gray.shape[1])
+    total = squares = 0.0
+    for top in range(0, len(gray), rows):
+        above = min(top, 1)
+        edges = cv2.Laplacian(gray[top - above : top + rows + 1], cv2.CV_16S)[above : above + rows]
+        mean, deviation = (value.item() for value in cv2.meanStdDev(edges))
+        total += mean * edges.size
+        squares += (deviation**2 + mean**2) * edges.size
+    return squares / gray.size - (total / gray.size) ** 2
+
+
+def _need(image: Image.Image) -> int:
+    """Bytes that decoding and measuring take, at most, by format."""
+    if image.format in ("JPEG", "MPO"):
+        each = 9 if "progressive" in image.info else 3  # a progressive file's coefficients are all held at once
+    else:
+        each = 6 if image.format == "PNG" else 14
+    return image.width * image.height * each
+
+
+def _failed(failure: Failure) -> Facts:
+    facts = {"image_id": None, "bytes": None, "thumbnail": None, "taken": None, "camera": None}
+    return facts | _broken(_FAILURES[failure.reason], failure.found, {})
+
+
+def _broken(code: str, found: str, values: dict[str, Any]) -> Facts:
     return {"status": "quarantined", "problems": [code], "findings": [(code, found, values)]}
-
-
-def _measure_chunk(paths: list[Path]) -> list[Facts]:
-    cv2.setNumThreads(1)  # the processes are the parallelism
-    return [measure(path) for path in paths]
-
-
-def _serial(chunks: list[list[Path]]) -> Iterable[tuple[int, list[Facts]]]:
-    for index, chunk in enumerate(chunks):
-        yield index, [measure(path) for path in chunk]
-
-
-def _parallel(chunks: list[list[Path]], workers: int) -> Iterable[tuple[int, list[Facts]]]:
-    lost = []
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(_measure_chunk, chunk): index for index, chunk in enumerate(chunks)}
-        for future in as_completed(futures):
-            try:
-                yield futures[future], future.result()
-            except BrokenProcessPool:
-                lost.append(futures[future])
-    for index in lost:
-        yield index, _isolated(chunks[index])
-
-
-def _isolated(chunk: list[Path]) -> list[Facts]:
-    """Measure after a crash: halve the chunk until the file that crashes stands alone."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(_measure_chunk, chunk).result()
-        except BrokenProcessPool:
-            pass
-    if len(chunk) > 1:
-        middle = len(chunk) // 2
-        return _isolated(chunk[:middle]) + _isolated(chunk[middle:])
-    return [{"image_id": None, "bytes": None} | _broken("decoder-crashed", "crashed the decoder", {})]

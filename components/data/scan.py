@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from components.data import catalog
 from components.data.facts import measure_all
 from components.data.formats import Listing
+from components.data.survey import survey
 
-_PARALLEL_FROM = 1000
+_VAGUE = frozenset(("unknown-file", "link-outside"))  # what a reader says of a file that the survey has looked into
 
 
 def scan(
@@ -19,15 +21,16 @@ def scan(
     workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> catalog.Catalog:
-    """Measure every image of the `listing` of the dataset at `root` and build its two tables.
+    """Survey the dataset at `root`, measure every image of its `listing`, and build its two tables.
 
-    `workers` processes do it (None: one a core, where that pays for starting them); `progress` is told the number of
-    newly finished images. Raises UsageError as `catalog.build` does; no file can raise anything.
+    `workers` processes measure (None: one a core); `progress` is told the number of newly finished images. Raises
+    UsageError as `catalog.build` does; no file can raise anything.
     """
-    files = [root / path for path in listing.images["path"]]
-    if workers is None:
-        workers = cores() if len(files) >= _PARALLEL_FROM else 1
-    return catalog.build(task, listing, measure_all(files, workers, progress), rules)
+    noticed = list(survey(root))
+    known = {one.file for one in noticed}
+    said = [one for one in listing.findings if not (one.code in _VAGUE and one.file in known)]
+    facts = measure_all([root / path for path in listing.images["path"]], workers or cores(), progress)
+    return catalog.build(task, replace(listing, findings=[*noticed, *said]), facts, rules)
 
 
 def cores() -> int:

@@ -1,0 +1,152 @@
+"""What an image file's bytes tell without its pixels: where the image ends, whether checksums hold, what a file really is."""
+
+import struct
+import zlib
+from collections.abc import Callable
+
+# Suffixes that name a format; the first is the one to choose.
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp", ".dib"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+}
+# What a file begins with, from a byte on: formats that are decoded, then formats that are not.
+_SIGNATURES = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"GIF87a", "GIF"),
+    (0, b"GIF89a", "GIF"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (4, b"ftypavif", "AVIF"),
+    (0, b"BM", "BMP"),
+    (4, b"ftypheic", "HEIF"),
+    (4, b"ftypheix", "HEIF"),
+    (4, b"ftypmif1", "HEIF"),
+    (4, b"ftypmsf1", "HEIF"),
+    (4, b"ftypavis", "AVIF sequence"),
+    (4, b"ftypcrx ", "Canon raw"),
+    (4, b"ftyp", "MP4 or QuickTime video"),
+    (0, b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (0, b"\xffO\xffQ", "JPEG 2000"),
+    (0, b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"gimp xcf", "GIMP"),
+    (0, b"II+\0", "BigTIFF"),
+    (0, b"MM\0+", "BigTIFF"),
+    (0, b"\0\0\1\0", "ICO"),
+    (0, b"DDS ", "DDS"),
+    (0, b"v/1\1", "OpenEXR"),
+    (0, b"#?RADIANCE", "Radiance HDR"),
+    (0, b"SIMPLE  =", "FITS"),
+    (128, b"DICM", "DICOM"),
+    (0, b"%!PS", "PostScript"),
+    (0, b"%PDF", "PDF"),
+    (0, b"<svg", "SVG"),
+    (0, b"PK\3\4", "ZIP archive"),
+    (0, b"\x1f\x8b", "gzip archive"),
+)
+HEAD = 132  # bytes that `signature` needs
+_KNOWN = frozenset(SUFFIXES)
+
+
+def signature(head: bytes) -> str | None:
+    """The format that a file's first HEAD bytes say, by name; None when they say nothing."""
+    return next((name for start, mark, name in _SIGNATURES if head[start : start + len(mark)] == mark), None)
+
+
+def is_decoded(name: str) -> bool:
+    """Whether `components.data.decode` reads the format."""
+    return name in _KNOWN
+
+
+def end(data: bytes, name: str) -> int | None:
+    """The offset where the image of a decodable file ends; None where its format does not say.
+
+    Raises nothing: a file whose structure cannot be followed has no end.
+    """
+    try:
+        return _ENDS[name](data) if name in _ENDS else None
+    except (IndexError, struct.error):
+        return None
+
+
+def broken_checksum(data: bytes) -> str | None:
+    """The first chunk of a PNG file whose checksum does not hold, in words."""
+    for kind, start, stop in _png_chunks(data):
+        if zlib.crc32(data[start + 4 : stop - 4]) != int.from_bytes(data[stop - 4 : stop], "big"):
+            return f"chunk {kind.decode('latin-1')!r} at byte {start} fails its checksum"
+    return None
+
+
+def _png_chunks(data: bytes) -> list[tuple[bytes, int, int]]:
+    """Name, first and last byte of each chunk up to IEND, the length before and the checksum after it included."""
+    chunks, start = [], 8
+    while start + 12 <= len(data):
+        stop = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        kind = data[start + 4 : start + 8]
+        if stop > len(data):
+            break
+        chunks.append((kind, start, stop))
+        if kind == b"IEND":
+            break
+        start = stop
+    return chunks
+
+
+def _png_end(data: bytes) -> int | None:
+    chunks = _png_chunks(data)
+    return chunks[-1][2] if chunks and chunks[-1][0] == b"IEND" else None
+
+
+def _jpeg_end(data: bytes) -> int | None:
+    """After the first end marker behind the first scan's header: compressed data cannot contain one."""
+    start = 2
+    while data[start] == 0xFF and data[start + 1] != 0xDA:
+        start += 1 if data[start + 1] == 0xFF else 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    found = data.find(b"\xff\xd9", start)
+    return None if found < 0 else found + 2
+
+
+def _gif_end(data: bytes) -> int | None:
+    start = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    while data[start] != 0x3B:
+        if data[start] == 0x2C:
+            start += 11 + (3 << (data[start + 9] & 7) + 1 if data[start + 9] & 0x80 else 0)
+        elif data[start] == 0x21:
+            start += 2
+        else:
+            return None
+        while data[start]:
+            start += 1 + data[start]
+        start += 1
+    return start + 1
+
+
+def _webp_end(data: bytes) -> int:
+    size = int.from_bytes(data[4:8], "little")
+    return 8 + size + size % 2
+
+
+def _bmp_end(data: bytes) -> int | None:
+    """What the header says, where that is not less than its pixels need: many writers leave it wrong."""
+    size, _, first, header, width, height, _, bits, compression = struct.unpack("<IIIIiiHHI", data[2:34])
+    need = first + (width * bits + 31) // 32 * 4 * abs(height)
+    return size if header >= 40 and compression == 0 and size >= need else None
+
+
+_ENDS: dict[str, Callable[[bytes], int | None]] = {
+    "JPEG": _jpeg_end,
+    "PNG": _png_end,
+    "GIF": _gif_end,
+    "WEBP": _webp_end,
+    "BMP": _bmp_end,
+}
