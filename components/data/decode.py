@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 
 # Each registers its format with Pillow; otherwise the first unknown file would load all of Pillow's forty.
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin  # noqa: F401
+from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin  # noqa: F401
 from PIL import PpmImagePlugin, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
 
 from components.errors import DataError
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "MPO", "AVIF")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")  # MPO is opened as JPEG
 PIXEL_LIMIT = 89_000_000
 BYTE_LIMIT = 256 * 1024 * 1024
 PADDING = 114
@@ -102,14 +102,10 @@ def luma(data: bytes, image: Image.Image) -> np.ndarray:
 
     Everything is decoded that `rgb` decodes, except that a JPEG's colours are not computed. Raises DecodeError.
     """
-    if image.format in ("JPEG", "MPO"):
-        quick = _quick(data, image, cv2.IMREAD_GRAYSCALE)
-        if quick is not None:
-            return quick
-    else:
-        quick = _quick(data, image, cv2.IMREAD_COLOR_RGB)
-        if quick is not None:
-            return cv2.cvtColor(quick, cv2.COLOR_RGB2GRAY)
+    own = image.mode == "L" or image.format in ("JPEG", "MPO")
+    quick = _quick(data, image, cv2.IMREAD_GRAYSCALE if own else cv2.IMREAD_COLOR_RGB)
+    if quick is not None:
+        return quick if own else cv2.cvtColor(quick, cv2.COLOR_RGB2GRAY)
     gray = np.empty((image.height, image.width), np.uint8)
     for top, strip in strips(image):
         gray[top : top + strip.height] = cv2.cvtColor(_rgb(strip), cv2.COLOR_RGB2GRAY)
@@ -213,7 +209,8 @@ def _rgb(image: Image.Image) -> np.ndarray:
             return _from_16_bit(np.asarray(image))
         if image.has_transparency_data:
             image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            if image.getchannel("A").getextrema() != (255, 255):
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return np.asarray(image.convert("RGB"))
     except ValueError as error:
         raise DecodeError("unsupported-mode", f"holds pixels of the mode {image.mode}") from error

@@ -1,14 +1,14 @@
 """What is odd about an image file that can be decoded, and what a file that cannot be decoded really is."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from components.data.decode import DecodeError, rgb, strips
-from components.data.structure import HEAD, SUFFIXES, broken_checksum, end, is_decoded, signature
+from components.data.decode import DecodeError, strips
+from components.data.structure import HEAD, SUFFIXES, extent, is_decoded, signature
 
 EXTREME_ASPECT = 20  # of the longer side to the shorter
 _ALL_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
@@ -18,48 +18,57 @@ _BITS = 258  # TIFF tag
 Oddity = tuple[str, str, dict[str, Any]]
 
 
-def oddities(path: Path, data: bytes, image: Image.Image, gray: np.ndarray, turned: int, heard: str) -> Iterator[Oddity]:
+def oddities(
+    path: Path, data: bytes, image: Image.Image, shape: tuple[int, ...], turned: int, heard: str, *, constant: bool
+) -> Iterator[Oddity]:
     """Codes of what is odd about a decoded file, what was found in words, and the values of the codes' texts.
 
-    `gray` is its luma (H, W), `turned` its EXIF orientation, `heard` what the decoder complained of.
+    `shape` is (H, W) as stored, `turned` the EXIF orientation, `heard` what the decoder complained of, `constant`
+    whether the luma is.
     """
     name = image.format or ""
     yield from _bytes(data, name, heard)
-    suffix = path.suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()
     if suffix in _ALL_SUFFIXES and suffix not in SUFFIXES[name]:
-        yield "extension-wrong", f"is {name}, but named {path.suffix}", {"suffix": SUFFIXES[name][0]}
+        yield "extension-wrong", f"is {name}, but named {suffix}", {"suffix": SUFFIXES[name][0]}
     yield from _mode(data, image)
     if turned != 1:
         yield "exif-rotated", f"is stored turned or mirrored (EXIF orientation {turned})", {}
-    sides = sorted(gray.shape)
-    if sides[0] == 1:
-        yield "one-pixel", f"is {gray.shape[1]} x {gray.shape[0]} pixels", {}
-    elif sides[1] > EXTREME_ASPECT * sides[0]:
-        yield "extreme-aspect", f"is {gray.shape[1]} x {gray.shape[0]} pixels", {"limit": EXTREME_ASPECT}
-    if gray.size > 1 and _is_constant(data, image, gray):
+    short, long = min(shape), max(shape)
+    if short == 1:
+        yield "one-pixel", f"is {shape[1]} x {shape[0]} pixels", {}
+    elif long > EXTREME_ASPECT * short:
+        yield "extreme-aspect", f"is {shape[1]} x {shape[0]} pixels", {"limit": EXTREME_ASPECT}
+    if constant and long > 1 and _is_constant(image):
         yield "constant-image", "shows one colour only", {}
 
 
 def explained(error: DecodeError, data: bytes) -> DecodeError:
-    """The error, or a more telling one: a file that is no decodable image is often a known something else."""
+    """The error, or a more telling one: a file that is no decodable image is often a known something else, or only its beginning."""
+    name = signature(data[:HEAD])
+    if name is not None and is_decoded(name):
+        stop, _ = extent(data, name)
+        if stop is not None and stop > len(data) and error.code in ("damaged", "not-an-image"):
+            return DecodeError("truncated", f"is {stop - len(data):,} bytes shorter than it says")
+        return DecodeError("damaged", f"begins as {name}, but cannot be read as such") if error.code == "not-an-image" else error
     if error.code != "not-an-image":
         return error
-    name = signature(data[:HEAD])
-    if name is None:
-        begin = data[:40].decode("ascii", errors="replace")
-        return DecodeError(error.code, f"is text that begins {begin!r}") if begin.isprintable() else error
-    if is_decoded(name):
-        return DecodeError("damaged", f"begins as {name}, but its header makes no sense")
-    return DecodeError("unsupported-format", f"is {name}", name=name)
+    if name is not None:
+        return DecodeError("unsupported-format", f"is {name}")
+    begin = data[:40].decode("ascii", errors="replace").strip()
+    return DecodeError(error.code, f"is text that begins {begin!r}") if begin.replace("\n", " ").isprintable() else error
 
 
 def _bytes(data: bytes, name: str, heard: str) -> Iterator[Oddity]:
-    if name in ("JPEG", "MPO") and heard:
-        damaged = any(words in heard.lower() for words in _DAMAGE)
-        yield "damaged" if damaged else "jpeg-irregular", f"makes its decoder complain ({heard.splitlines()[0].strip()})", {}
-    if name == "PNG" and (broken := broken_checksum(data)) is not None:
+    said = next((line.strip() for line in heard.splitlines() if "JPEG" in line), "") if name in ("JPEG", "MPO") else ""
+    if said:
+        damaged = any(words in said.lower() for words in _DAMAGE)
+        yield "damaged" if damaged else "irregular", f"makes its decoder complain ({said})", {}
+    stop, broken = extent(data, name)
+    if broken:
         yield "damaged", broken, {}
-    stop = end(data, name)
+    if name == "PNG" and stop is None:
+        yield "irregular", "has no last chunk (IEND)", {}
     if stop is not None and stop < len(data):
         yield "trailing-data", f"goes on for {len(data) - stop:,} bytes after the image", {}
 
@@ -78,11 +87,14 @@ def _tiff_bits(image: Image.Image) -> int:
 
 
 def _is_transparent(image: Image.Image) -> bool:
-    return image.convert("RGBA").getchannel("A").getextrema()[0] != 255
+    opaque = image if image.mode in ("RGBA", "LA", "PA") else image.convert("RGBA")
+    return opaque.getchannel("A").getextrema()[0] != 255
 
 
-def _is_constant(data: bytes, image: Image.Image, gray: np.ndarray) -> bool:
-    if gray[0, 0] != gray[-1, -1] or gray.min() != gray.max():
-        return False
-    colors = rgb(data, image)  # the luma of different colours may be the same
-    return bool((colors == colors[0, 0]).all())
+def _is_constant(image: Image.Image) -> bool:
+    """Whether a file whose luma is constant is so in all its channels: the luma of different colours may be the same."""
+    if image.mode == "L":
+        return True
+    next(strips(image))  # loads it, or says what is wrong with it
+    extremes = image.getextrema()
+    return all(low == high for low, high in (extremes if isinstance(extremes[0], tuple) else (extremes,)))

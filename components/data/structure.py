@@ -68,43 +68,29 @@ def is_decoded(name: str) -> bool:
     return name in _KNOWN
 
 
-def end(data: bytes, name: str) -> int | None:
-    """The offset where the image of a decodable file ends; None where its format does not say.
+def extent(data: bytes, name: str) -> tuple[int | None, str]:
+    """The offset where the image of a decodable file ends, None where its format does not say; and a checksum that does not hold.
 
-    Raises nothing: a file whose structure cannot be followed has no end.
+    The second is empty or says in words which. Raises nothing: a file whose structure cannot be followed has no end.
     """
     try:
-        return _ENDS[name](data) if name in _ENDS else None
+        return _png_extent(data) if name == "PNG" else (_ENDS[name](data) if name in _ENDS else None, "")
     except (IndexError, struct.error):
-        return None
+        return None, ""
 
 
-def broken_checksum(data: bytes) -> str | None:
-    """The first chunk of a PNG file whose checksum does not hold, in words."""
-    for kind, start, stop in _png_chunks(data):
-        if zlib.crc32(data[start + 4 : stop - 4]) != int.from_bytes(data[stop - 4 : stop], "big"):
-            return f"chunk {kind.decode('latin-1')!r} at byte {start} fails its checksum"
-    return None
-
-
-def _png_chunks(data: bytes) -> list[tuple[bytes, int, int]]:
-    """Name, first and last byte of each chunk up to IEND, the length before and the checksum after it included."""
-    chunks, start = [], 8
+def _png_extent(data: bytes) -> tuple[int | None, str]:
+    start, broken = 8, ""
     while start + 12 <= len(data):
         stop = start + 12 + int.from_bytes(data[start : start + 4], "big")
-        kind = data[start + 4 : start + 8]
         if stop > len(data):
             break
-        chunks.append((kind, start, stop))
-        if kind == b"IEND":
-            break
+        if not broken and zlib.crc32(data[start + 4 : stop - 4]) != int.from_bytes(data[stop - 4 : stop], "big"):
+            broken = f"has a chunk {data[start + 4 : start + 8].decode('latin-1')!r} at byte {start} that fails its checksum"
+        if data[start + 4 : start + 8] == b"IEND":
+            return stop, broken
         start = stop
-    return chunks
-
-
-def _png_end(data: bytes) -> int | None:
-    chunks = _png_chunks(data)
-    return chunks[-1][2] if chunks and chunks[-1][0] == b"IEND" else None
+    return None, broken
 
 
 def _jpeg_end(data: bytes) -> int | None:
@@ -143,10 +129,25 @@ def _bmp_end(data: bytes) -> int | None:
     return size if header >= 40 and compression == 0 and size >= need else None
 
 
+def _tiff_end(data: bytes) -> int | None:
+    """Where the first directory begins, if the file ends before: most of a TIFF file's parts may lie anywhere."""
+    first = int.from_bytes(data[4:8], "little" if data[:2] == b"II" else "big") + 2
+    return first if first > len(data) else None
+
+
+def _boxes_end(data: bytes) -> int | None:
+    """Where the boxes of an ISO base media file end, if the file ends before."""
+    start = 0
+    while 8 <= (size := int.from_bytes(data[start : start + 4], "big")) and start < len(data):
+        start += size
+    return start if start > len(data) else None
+
+
 _ENDS: dict[str, Callable[[bytes], int | None]] = {
     "JPEG": _jpeg_end,
-    "PNG": _png_end,
     "GIF": _gif_end,
     "WEBP": _webp_end,
     "BMP": _bmp_end,
+    "TIFF": _tiff_end,
+    "AVIF": _boxes_end,
 }

@@ -27,7 +27,7 @@ CODES: dict[str, Code] = {
     "decoder-crashed": Code("an image that can be decoded", _CONVERT),
     # what is decoded, and odd
     "trailing-data": Code("nothing after the image", "nothing need be done; save it again to be rid of it", NOTE),
-    "jpeg-irregular": Code("a file that keeps to its format", "nothing need be done; save it again to be rid of it", NOTE),
+    "irregular": Code("a file that keeps to its format", "nothing need be done; save it again to be rid of it", NOTE),
     "extension-wrong": Code("a name that says the format", "rename it to end in {suffix}: other tools go by the name", NOTE),
     "exif-rotated": Code("pixels stored upright", "nothing need be done: it is turned; boxes must be those of the upright image", NOTE),
     "cmyk": Code("RGB", "convert it with its colour profile if its colours matter: here they are approximated", NOTE),
