@@ -29,9 +29,14 @@ def add_data(commands: Any) -> None:
     check = command(
         actions, "check", "scan a dataset without changing it", "visionloop data check ~/flowers --task classification", _data_check
     )
+    check.description = (
+        "Decode every image of a dataset and name everything that is wrong with it; nothing is changed.\n"
+        "Exit code 0: nothing had to be left out; 1: something had; 3: there is no dataset that could be read."
+    )
     check.add_argument("path", type=Path, nargs="?", help="a folder; data/ when not said")
     check.add_argument("--task", choices=TASKS)
-    check.add_argument("--json", action="store_true")
+    check.add_argument("--json", action="store_true", help="print everything that was found as JSON")
+    check.add_argument("--out", type=Path, metavar="DIR", help="write a page with pictures, and the JSON, here")
     add_versions(actions)
 
 
@@ -51,12 +56,6 @@ def _data_import(arguments: argparse.Namespace) -> int:
 
 
 def _data_check(arguments: argparse.Namespace) -> int:
-    from pipelines import data_check, data_commands
+    from pipelines.data_check import command as check
 
-    summaries = data_check.check(project(), arguments.path, arguments.task)
-    if arguments.json:
-        print_json(summaries)
-    else:
-        for summary in summaries:
-            data_commands.show(summary)
-    return 0
+    return check(project(), arguments.path, arguments.task, arguments.out, as_json=arguments.json)

@@ -20,7 +20,7 @@ from components.data.workers import Failure, Guard, work
 
 THUMBNAIL = 32  # pixels a side
 MEASURE = "components.data.facts:measure_item"
-_HEAVY = 320 << 20  # bytes
+_HEAVY = 320 << 20  # bytes that decoding and measuring take
 _BAND = 4_000_000  # pixels
 _FAILURES = {"crashed": "decoder-crashed", "too-slow": "too-slow", "out-of-memory": "out-of-memory"}
 Facts = dict[str, Any]
@@ -102,7 +102,7 @@ def _look(path: Path, data: bytes, facts: Facts, guard: Guard) -> None:
     guard.heard()  # what was said about an earlier file
     turned = orientation(image)
     taken, camera = capture(image)
-    with guard.heavy() if _need(image) > _HEAVY else nullcontext():
+    with guard.heavy() if is_heavy(image) else nullcontext():
         gray = luma(data, image)
         mean, deviation = (value.item() for value in cv2.meanStdDev(gray))
         found = list(oddities(path, data, image, gray.shape, turned, guard.heard(), constant=deviation == 0))
@@ -162,13 +162,13 @@ def sharpness(gray: np.ndarray) -> float:
     return squares / gray.size - (total / gray.size) ** 2
 
 
-def _need(image: Image.Image) -> int:
-    """Bytes that decoding and measuring take, at most, by format."""
+def is_heavy(image: Image.Image) -> bool:
+    """Whether an opened file takes so much memory to decode and measure that one process at a time should."""
     if image.format in ("JPEG", "MPO"):
         each = 9 if "progressive" in image.info else 3  # a progressive file's coefficients are all held at once
     else:
         each = 6 if image.format == "PNG" else 14
-    return image.width * image.height * each
+    return image.width * image.height * each > _HEAVY
 
 
 def _failed(failure: Failure) -> Facts:

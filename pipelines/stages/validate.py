@@ -20,6 +20,7 @@ from components.errors import DataError, VisionloopError
 from components.validate import CRITICAL, Limits, Result, class_counts, validate
 from pipelines.folders import replacing
 from pipelines.paths import Paths
+from pipelines.report.data_page import write_page
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -64,6 +65,7 @@ def _validate_task(paths: Paths, settings: "Settings", task: str) -> list[Result
         results = validate(found.images, found.boxes, found.classes, limits, folder / "docs")
         report = _report(listing.layout, found, results)
         _write(folder, found, report)
+        write_page(folder / "page.html", root, task, listing.layout, found)
     _tell(task, paths, report, found.findings)
     failed = [one for one in results if not one.success and one.severity == CRITICAL]
     if settings.validate.on_bad == "fail" and (left_out := bad(found.findings)) and not failed:
