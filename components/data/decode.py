@@ -15,6 +15,7 @@ import numpy as np
 from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin  # noqa: F401
 from PIL import PpmImagePlugin, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
 
+from components.data.structure import png_fault
 from components.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF")  # MPO is opened as JPEG
@@ -23,6 +24,7 @@ BYTE_LIMIT = 256 * 1024 * 1024
 PADDING = 114
 _ORIENTATION = 0x0112
 _STRIP = 4_000_000  # pixels converted at a time, so that a large image does not need several copies of itself
+_REFUSED = {"F": "floating-point pixels", "LAB": "L*a*b* pixels"}  # every library shows them in its own way
 _CUT_OFF = ("truncated", "not enough image data", "unexpected end of file")
 
 
@@ -92,7 +94,7 @@ def rgb(data: bytes, image: Image.Image) -> np.ndarray:
     if quick is not None:
         return quick
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top, strip in strips(image):
+    for top, strip in _checked_strips(data, image):
         pixels[top : top + strip.height] = _rgb(strip)
     return pixels
 
@@ -107,7 +109,7 @@ def luma(data: bytes, image: Image.Image) -> np.ndarray:
     if quick is not None:
         return quick if own else cv2.cvtColor(quick, cv2.COLOR_RGB2GRAY)
     gray = np.empty((image.height, image.width), np.uint8)
-    for top, strip in strips(image):
+    for top, strip in _checked_strips(data, image):
         gray[top : top + strip.height] = cv2.cvtColor(_rgb(strip), cv2.COLOR_RGB2GRAY)
     return gray
 
@@ -201,10 +203,17 @@ def _is_plain_png(data: bytes, image: Image.Image) -> bool:
     return image.format == "PNG" and data[24] == 8 and "transparency" not in image.info  # byte 24: bits a channel
 
 
+def _checked_strips(data: bytes, image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    fault = png_fault(data) if image.format == "PNG" else None
+    if fault is not None:
+        raise DecodeError(*fault)
+    return strips(image)
+
+
 def _rgb(image: Image.Image) -> np.ndarray:
     try:
-        if image.mode == "F":
-            raise DecodeError("unsupported-mode", "holds floating-point pixels")
+        if image.mode in _REFUSED:
+            raise DecodeError("unsupported-mode", f"holds {_REFUSED[image.mode]}")
         if image.mode == "I" or image.mode.startswith("I;16"):
             return _from_16_bit(np.asarray(image))
         if image.has_transparency_data:
@@ -224,7 +233,7 @@ def _from_16_bit(gray: np.ndarray) -> np.ndarray:
 
 def _unusable(error: Exception) -> DecodeError:
     if isinstance(error, EOFError) or any(words in str(error).lower() for words in _CUT_OFF):
-        return DecodeError("truncated", f"ends before the image does ({error})")
+        return DecodeError("truncated", "ends before the image does")
     return DecodeError("damaged", f"cannot be decoded ({error})")
 
 

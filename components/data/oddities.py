@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from components.data.decode import DecodeError, strips
-from components.data.structure import HEAD, SUFFIXES, extent, is_decoded, signature
+from components.data.structure import HEAD, SUFFIXES, end, is_decoded, signature
 
 EXTREME_ASPECT = 20  # of the longer side to the shorter
 _ALL_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
@@ -47,7 +47,7 @@ def explained(error: DecodeError, data: bytes) -> DecodeError:
     """The error, or a more telling one: a file that is no decodable image is often a known something else, or only its beginning."""
     name = signature(data[:HEAD])
     if name is not None and is_decoded(name):
-        stop, _ = extent(data, name)
+        stop = end(data, name)
         if stop is not None and stop > len(data) and error.code in ("damaged", "not-an-image"):
             return DecodeError("truncated", f"is {stop - len(data):,} bytes shorter than it says")
         return DecodeError("damaged", f"begins as {name}, but cannot be read as such") if error.code == "not-an-image" else error
@@ -64,11 +64,7 @@ def _bytes(data: bytes, name: str, heard: str) -> Iterator[Oddity]:
     if said:
         damaged = any(words in said.lower() for words in _DAMAGE)
         yield "damaged" if damaged else "irregular", f"makes its decoder complain ({said})", {}
-    stop, broken = extent(data, name)
-    if broken:
-        yield "damaged", broken, {}
-    if name == "PNG" and stop is None:
-        yield "irregular", "has no last chunk (IEND)", {}
+    stop = end(data, name)
     if stop is not None and stop < len(data):
         yield "trailing-data", f"goes on for {len(data) - stop:,} bytes after the image", {}
 

@@ -33,5 +33,5 @@ def picture(item: str, guard: Guard) -> bytes | None:
     scale = min(1.0, SIDE / max(image.shape[:2]))
     width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return data.tobytes() if done else None
+    done, encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return encoded.tobytes() if done else None

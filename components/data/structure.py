@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 # Suffixes that name a format; the first is the one to choose.
 SUFFIXES = {
@@ -68,29 +68,37 @@ def is_decoded(name: str) -> bool:
     return name in _KNOWN
 
 
-def extent(data: bytes, name: str) -> tuple[int | None, str]:
-    """The offset where the image of a decodable file ends, None where its format does not say; and a checksum that does not hold.
+def end(data: bytes, name: str) -> int | None:
+    """The offset where the image of a decodable file ends, beyond its last byte where the file ends before.
 
-    The second is empty or says in words which. Raises nothing: a file whose structure cannot be followed has no end.
+    None where its format does not say, or its structure cannot be followed.
     """
     try:
-        return _png_extent(data) if name == "PNG" else (_ENDS[name](data) if name in _ENDS else None, "")
+        return _ENDS[name](data) if name in _ENDS else None
     except (IndexError, struct.error):
-        return None, ""
+        return None
 
 
-def _png_extent(data: bytes) -> tuple[int | None, str]:
-    start, broken = 8, ""
-    while start + 12 <= len(data):
-        stop = start + 12 + int.from_bytes(data[start : start + 4], "big")
-        if stop > len(data):
-            break
-        if not broken and zlib.crc32(data[start + 4 : stop - 4]) != int.from_bytes(data[stop - 4 : stop], "big"):
-            broken = f"has a chunk {data[start + 4 : start + 8].decode('latin-1')!r} at byte {start} that fails its checksum"
-        if data[start + 4 : start + 8] == b"IEND":
-            return stop, broken
+def png_fault(data: bytes) -> tuple[str, str] | None:
+    """Code and words for a PNG file that lacks its last chunk or has one whose checksum does not hold: Pillow reads both."""
+    for kind, start, stop in _png_chunks(data):
+        if zlib.crc32(data[start + 4 : stop - 4]) != int.from_bytes(data[stop - 4 : stop], "big"):
+            return "damaged", f"has a chunk {kind.decode('latin-1')!r} at byte {start} that fails its checksum"
+        if kind == b"IEND":
+            return None
+    return "truncated", "has no last chunk (IEND)"
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, first byte and end of each complete chunk, the length before and the checksum behind it included."""
+    start = 8
+    while (stop := start + 12 + int.from_bytes(data[start : start + 4], "big")) <= len(data):
+        yield data[start + 4 : start + 8], start, stop
         start = stop
-    return None, broken
+
+
+def _png_end(data: bytes) -> int | None:
+    return next((stop for kind, _, stop in _png_chunks(data) if kind == b"IEND"), None)
 
 
 def _jpeg_end(data: bytes) -> int | None:
@@ -145,6 +153,7 @@ def _boxes_end(data: bytes) -> int | None:
 
 _ENDS: dict[str, Callable[[bytes], int | None]] = {
     "JPEG": _jpeg_end,
+    "PNG": _png_end,
     "GIF": _gif_end,
     "WEBP": _webp_end,
     "BMP": _bmp_end,

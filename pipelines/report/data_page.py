@@ -18,6 +18,7 @@ from pipelines.report.svg import histogram, scatter
 
 SHOTS = 12  # of each code
 _PAIRS = 12
+_SAMPLE = 15
 _LINES = 40  # files named in text below the pictures, and classes in the table
 _ALIKE = 12  # bits in which the hashes of two pictures differ, at most, to be shown side by side
 
@@ -27,11 +28,21 @@ def write_page(path: Path, root: Path, task: str, layout: str, found: Catalog) -
     groups = by_code(found.findings)
     pairs = _alike(found.images)
     known = set(found.images["path"])
-    wanted = {one.file for some in groups for one in some[:SHOTS]} | {name for pair in pairs for name in pair}
-    own = {name: name.removeprefix(f"{task}/") for name in sorted(wanted & known)}
-    made = pictures(root, list(own.values()), cores())
-    small = {name: made[inner] for name, inner in own.items() if inner in made}
-    body = [_head(root, task, layout, found), _findings(groups, small), _classes(found), _charts(found), _pairs(pairs, small)]
+    sample = _sample(found.images)
+    wanted = {one.file for some in groups for one in some[:SHOTS]} | {name for pair in pairs for name in pair} | set(sample)
+    stems = {Path(name).stem: name for name in known}
+    shown = {name: name if name in known else stems.get(Path(name).stem, "") for name in wanted}  # a label file by its image
+    inner = sorted({name.removeprefix(f"{task}/") for name in shown.values() if name})
+    made = {f"{task}/{name}": data for name, data in pictures(root, inner, cores()).items()}
+    small = {name: made[image] for name, image in shown.items() if image in made}
+    body = [
+        _head(root, task, layout, found),
+        _findings(groups, small, task),
+        _classes(found),
+        _charts(found),
+        _look(sample, small, task),
+        _pairs(pairs, small, task),
+    ]
     style = Path(__file__).with_name("data_page.css").read_text(encoding="utf-8")
     text = (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
@@ -73,35 +84,35 @@ def _bytes(size: float) -> str:
     return f"{size:,.3g} TB"
 
 
-def _findings(groups: list[list[Finding]], small: dict[str, bytes]) -> str:
+def _findings(groups: list[list[Finding]], small: dict[str, bytes], task: str) -> str:
     if not groups:
         return '<h2>Findings</h2>\n<p class="good">Nothing was found.</p>'
-    return "<h2>Findings</h2>\n" + "\n".join(_code(some, small, index == 0) for index, some in enumerate(groups))
+    return "<h2>Findings</h2>\n" + "\n".join(_code(some, small, task, is_open=some is groups[0]) for some in groups)
 
 
-def _code(some: list[Finding], small: dict[str, bytes], is_first: bool) -> str:
+def _code(some: list[Finding], small: dict[str, bytes], task: str, *, is_open: bool) -> str:
     first = some[0]
-    kind = "bad" if first.severity == BAD else "note"
-    what = "left out" if kind == "bad" else "note"
-    shown = sorted(some, key=lambda one: one.file not in small)[:SHOTS]
-    tiles = "".join(
-        f"<li>{_picture(one.file, small)}<p><code>{escape(one.where)}</code></p><p>{escape(one.found)}</p></li>" for one in shown
-    )
-    rest = [one for one in some if one not in shown][:_LINES]
-    lines = "".join(f"<tr><td><code>{escape(one.where)}</code></td><td>{escape(one.found)}</td></tr>" for one in rest)
-    table = (
-        f'<div class="scroll"><table><thead><tr><th>file</th><th>found</th></tr></thead><tbody>{lines}</tbody></table></div>'
-        if lines
-        else ""
-    )
-    left = len(some) - len(shown) - len(rest)
-    more = f'<p class="soft">and {left:,} more</p>' if left else ""
+    kind, what = ("bad", "left out") if first.severity == BAD else ("note", "note")
+    seen = [one for one in some if one.file in small][:SHOTS]
+    rest = [one for one in some if one not in seen][:_LINES]
+    shots = "".join(f"<li>{_picture(one.file, small)}<p>{_named(one.where, task)}</p><p>{escape(one.found)}</p></li>" for one in seen)
+    lines = "".join(f"<tr><td>{_named(one.where, task)}</td><td>{escape(one.found)}</td></tr>" for one in rest)
+    inside = f'<ul class="shots">{shots}</ul>' if shots else ""
+    if lines:
+        head = "<thead><tr><th>file</th><th>found</th></tr></thead>"
+        inside += f'<div class="scroll"><table class="files">{head}<tbody>{lines}</tbody></table></div>'
+    left = len(some) - len(seen) - len(rest)
+    inside += f'<p class="soft">and {left:,} more</p>' if left else ""
     return (
-        f'<details{" open" if is_first else ""}><summary><span class="count {kind}">{len(some):,}</span>'
+        f'<details{" open" if is_open else ""}><summary><span class="count {kind}">{len(some):,}</span>'
         f'<span class="what">{escape(first.code)}</span><span class="{kind}">{what}</span>'
         f'<span class="remedy">expected {escape(first.expected)}; {escape(first.remedy)}</span></summary>'
-        f'<div class="inside"><ul class="shots">{tiles}</ul>{table}{more}</div></details>'
+        f'<div class="inside">{inside}</div></details>'
     )
+
+
+def _named(where: str, task: str) -> str:
+    return f"<code>{escape(where.removeprefix(f'{task}/'))}</code>"
 
 
 def _picture(name: str, small: dict[str, bytes]) -> str:
@@ -134,38 +145,48 @@ def _charts(found: Catalog) -> str:
     sizes = Counter(zip(images["width"].astype(int), images["height"].astype(int), strict=True))
     points = sorted((width, height, count) for (width, height), count in sizes.most_common(400))
     ratios = (images["width"] / images["height"]).tolist()
-    tenths = [step / 10 for step in range(11)]
     panels = [
-        _panel("Image sizes", "width and height in pixels", scatter(points, "width", "height")),
+        _panel("Image sizes", "width across, height up, in pixels", scatter(points, "width", "height")),
         _panel("Aspect ratios", "width to height", histogram(ratios, _RATIOS, [f"{edge:g}" for edge in _RATIOS], "to 1")),
-        _panel("Brightness", "mean luma, 0 black, 1 white", histogram(images["brightness"].tolist(), _TWENTIETHS, _LABELS, "")),
-        _panel(
-            "Contrast",
-            "standard deviation of luma",
-            histogram(images["contrast"].tolist(), tenths[:6], [f"{edge:g}" for edge in tenths[:6]], ""),
-        ),
+        _panel("Brightness", "mean luma, 0 black, 1 white", histogram(images["brightness"].tolist(), *_even(1), "")),
+        _panel("Contrast", "standard deviation of luma, at most 0.5", histogram(images["contrast"].tolist(), *_even(0.5), "")),
     ]
     boxes = found.boxes[found.boxes["status"] == OK]
     if len(boxes):
         area = ((boxes["x_max"] - boxes["x_min"]) * (boxes["y_max"] - boxes["y_min"])).clip(lower=0) ** 0.5
         each = boxes["image_id"].value_counts().reindex(images["image_id"], fill_value=0).tolist()
-        edges = sorted({round(max(each) * part) for part in _TWENTIETHS} | {0, max(each) + 1})
+        step = -(-(max(each) + 1) // 20)
+        edges = [step * place for place in range(-(-(max(each) + 1) // step) + 1)]
+        labels = [f"{edge}" if index % 2 == 0 else "" for index, edge in enumerate(edges)]
         panels += [
-            _panel(
-                "Box sizes", "square root of the share of the image that a box covers", histogram(area.tolist(), _TWENTIETHS, _LABELS, "")
-            ),
-            _panel("Boxes an image", "usable ones", histogram(each, edges, [f"{edge:g}" for edge in edges], "boxes")),
+            _panel("Box sizes", "square root of the share of its image that a box covers", histogram(area.tolist(), *_even(1), "")),
+            _panel("Boxes an image", "usable boxes", histogram(each, edges, labels, "boxes")),
         ]
     return f'<h2>What it is made of</h2>\n<div class="charts">{"".join(panels)}</div>'
 
 
-_TWENTIETHS = [step / 20 for step in range(21)]
-_LABELS = [f"{edge:g}" if index % 4 == 0 else "" for index, edge in enumerate(_TWENTIETHS)]
 _RATIOS = [0.1, 0.25, 0.33, 0.5, 0.67, 0.75, 0.95, 1.05, 1.34, 1.5, 2, 3, 4, 10]
+
+
+def _even(most: float) -> tuple[list[float], list[str]]:
+    """Twenty-one edges from 0 to `most`, and a label for every fourth."""
+    edges = [round(step * most / 20, 4) for step in range(21)]
+    return edges, [f"{edge:g}" if index % 4 == 0 else "" for index, edge in enumerate(edges)]
 
 
 def _panel(title: str, words: str, chart: str) -> str:
     return f'<section class="panel"><h3>{escape(title)}</h3>{chart}<p class="soft">{escape(words)}</p></section>'
+
+
+def _sample(images: pd.DataFrame) -> list[str]:
+    """Paths of usable images, spread evenly over their order."""
+    paths = images.loc[images["status"] == OK, "path"].tolist()
+    return [paths[len(paths) * place // _SAMPLE] for place in range(_SAMPLE)] if len(paths) > _SAMPLE else paths
+
+
+def _look(sample: list[str], small: dict[str, bytes], task: str) -> str:
+    tiles = "".join(f"<li>{_picture(name, small)}<p>{_named(name, task)}</p></li>" for name in sample)
+    return f'<h2>A few of its images</h2>\n<ul class="shots">{tiles}</ul>' if tiles else ""
 
 
 def _alike(images: pd.DataFrame) -> list[tuple[str, str]]:
@@ -179,11 +200,11 @@ def _alike(images: pd.DataFrame) -> list[tuple[str, str]]:
     return [(one, other) for _, one, other in sorted(pairs)[:_PAIRS]]
 
 
-def _pairs(pairs: list[tuple[str, str]], small: dict[str, bytes]) -> str:
+def _pairs(pairs: list[tuple[str, str]], small: dict[str, bytes], task: str) -> str:
     tiles = "".join(
         f'<li><div class="pair">{_picture(one, small)}{_picture(other, small)}</div>'
-        f"<p><code>{escape(one)}</code></p><p><code>{escape(other)}</code></p></li>"
+        f"<p>{_named(one, task)}</p><p>{_named(other, task)}</p></li>"
         for one, other in pairs
     )
     words = "The most alike of the images that are kept together in one split."
-    return f'<h2>Look-alikes</h2>\n<p class="soft">{words}</p>\n<ul class="shots wide">{tiles}</ul>' if tiles else ""
+    return f'<h2>Look-alikes</h2>\n<p class="soft">{words}</p>\n<ul class="shots pairs">{tiles}</ul>' if tiles else ""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 WIDTH, HEIGHT = 520, 200
-_LEFT, _BOTTOM, _TOP = 44, 24, 8
+_LEFT, _RIGHT, _BOTTOM, _TOP = 44, 16, 24, 8
+_WIDE, _TALL = WIDTH - _LEFT - _RIGHT, HEIGHT - _BOTTOM - _TOP
 
 
 def histogram(values: Sequence[float], edges: Sequence[float], labels: Sequence[str], unit: str) -> str:
@@ -16,13 +17,12 @@ def histogram(values: Sequence[float], edges: Sequence[float], labels: Sequence[
     for value in values:
         place = sum(value >= edge for edge in edges[1:-1])
         counts[place] += 1
-    most, step = max(counts, default=0) or 1, (WIDTH - _LEFT) / len(counts)
-    tall = HEIGHT - _BOTTOM - _TOP
+    most, step = _round_up(max(counts, default=0)), _WIDE / len(counts)
     parts = _grid(most)
     for index, count in enumerate(counts):
-        height = tall * count / most
+        height = _TALL * count / most
         text = f"{edges[index]:g} to {edges[index + 1]:g} {unit}: {count:,}"
-        x, y = _LEFT + index * step + 1, _TOP + tall - height
+        x, y = _LEFT + index * step + 1, _TOP + _TALL - height
         parts.append(
             f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{step - 2:.1f}" height="{height:.1f}"><title>{escape(text)}</title></rect>'
         )
@@ -34,18 +34,16 @@ def histogram(values: Sequence[float], edges: Sequence[float], labels: Sequence[
 
 def scatter(points: Sequence[tuple[float, float, int]], across: str, up: str) -> str:
     """Circles at (x, y), both from 0, whose area grows with the third number, which counts what lies there."""
-    wide = max((x for x, _, _ in points), default=1) * 1.06
-    high = max((y for _, y, _ in points), default=1) * 1.06
+    wide, high = (_round_up(1.05 * max((point[axis] for point in points), default=1)) for axis in (0, 1))
     most = max((count for _, _, count in points), default=1)
-    tall = HEIGHT - _BOTTOM - _TOP
-    parts = _grid(round(high))
+    parts = _grid(high)
     for x, y, count in points:
-        cx, cy = _LEFT + (WIDTH - _LEFT) * x / wide, _TOP + tall * (1 - y / high)
+        cx, cy = _LEFT + _WIDE * x / wide, _TOP + _TALL * (1 - y / high)
         text = f"{x:g} x {y:g}: {count:,}"
         size = 2.5 + 9 * (count / most) ** 0.5
         parts.append(f'<circle class="dot" cx="{cx:.1f}" cy="{cy:.1f}" r="{size:.1f}"><title>{escape(text)}</title></circle>')
     for part in (0.25, 0.5, 0.75, 1):
-        x = _LEFT + (WIDTH - _LEFT) * part
+        x = _LEFT + _WIDE * part
         parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="end">{wide * part:,.0f}</text>')
     return _chart(parts, f"{across} across, {up} up: {len(points):,} different sizes, the most common {_most_common(points)}")
 
@@ -57,12 +55,21 @@ def _most_common(points: Sequence[tuple[float, float, int]]) -> str:
     return f"{x:g} by {y:g} ({count:,})"
 
 
-def _grid(most: int) -> list[str]:
-    tall = HEIGHT - _BOTTOM - _TOP
+def _round_up(value: float) -> float:
+    """The next of 2, 4, 10, 20, 40, 100 ... : halves of it are whole."""
+    power = 1
+    while True:
+        for step in (2, 4, 10):
+            if value <= step * power:
+                return step * power
+        power *= 10
+
+
+def _grid(most: float) -> list[str]:
     parts = []
     for part in (0, 0.5, 1):
-        y = _TOP + tall * (1 - part)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        y = _TOP + _TALL * (1 - part)
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         if part == 0 or most * part >= 1:
             parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{most * part:,.0f}</text>')
     return parts

@@ -16,7 +16,7 @@ CODES: dict[str, Code] = {
     "unsupported-format": Code("JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or PPM", "convert it to PNG or JPEG, or remove it"),
     "animated": Code("one picture", "export the frame you want as PNG or JPEG"),
     "multi-page": Code("one page", "export the page you want as PNG or JPEG"),
-    "unsupported-mode": Code("8 or 16 bits a channel", "convert it to PNG, its values scaled to 0..255"),
+    "unsupported-mode": Code("gray, RGB or CMYK of 8 or 16 bits a channel", "convert it to PNG, its values scaled to 0..255"),
     # what takes too much
     "too-many-pixels": Code("at most {limit:,} pixels", "shrink it, or cut it into tiles"),
     "too-many-bytes": Code("at most {limit} MiB", "shrink it, or cut it into tiles"),
