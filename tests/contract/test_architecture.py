@@ -111,3 +111,12 @@ def test_importing_a_component_does_nothing(module: Path) -> None:
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         calls = isinstance(node, ast.Expr) and not is_docstring
         assert not calls and not isinstance(node, ast.For | ast.While | ast.With), ast.unparse(node)
+
+
+@pytest.mark.parametrize("module", COMPONENTS + PIPELINES, ids=str)
+def test_files_are_decoded_in_one_place(module: Path) -> None:
+    """TensorFlow's own decoder aborts the process on an animated WebP file, and none of the others turns by EXIF as `decode` does."""
+    names = {node.attr for node in ast.walk(ast.parse((ROOT / module).read_text("utf-8"))) if isinstance(node, ast.Attribute)}
+    decoders = {"decode_image", "decode_jpeg", "decode_png", "decode_gif", "decode_bmp", "decode_and_crop_jpeg", "load_img", "imread"}
+    decoders |= {"image_dataset_from_directory", "imdecode"}
+    assert not names & decoders or str(module) == "components/data/decode.py"

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -184,3 +185,36 @@ def test_a_project_without_dvc_is_named(tmp_path: Path) -> None:
         versions.add_data(Paths(tmp_path))
     with pytest.raises(DataError, match="dvc add data"):
         versions.data_digest(Paths(tmp_path))
+
+
+def test_check_groups_what_it_found_and_answers_no_when_something_is_left_out(
+    tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_classification(tmp_path / "own", classes=2, per_class=6)
+    assert data_check.command(project, source, None, None, as_json=False) == 0
+    assert "nothing was found" in capsys.readouterr().out
+    for number in range(5):
+        (source / "class_0" / f"00{number}.png").write_bytes(b"junk" + bytes([number]))
+    before = files(tmp_path)
+    assert data_check.command(project, source, "classification", tmp_path / "out", as_json=False) == 1
+    said = capsys.readouterr().out
+    assert said.count("not-an-image") == 1 and "and 2 more" in said and "class_0/002.png" in said
+    assert {name: data for name, data in files(tmp_path).items() if not name.startswith("out/")} == before
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"classification.html", "classification.json"}
+
+
+def test_check_prints_json_for_machines(tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make_classification(tmp_path / "own", classes=2, per_class=2)
+    (source / "class_0" / "000.png").write_bytes(b"")
+    assert data_check.command(project, source, None, None, as_json=True) == 1
+    (summary,) = json.loads(capsys.readouterr().out)
+    assert (summary["task"], summary["images"], summary["usable_images"], summary["codes"]) == ("classification", 4, 3, {"empty": 1})
+    assert summary["bad"] == 1 and summary["findings"][0]["remedy"]
+
+
+def test_check_judges_by_the_limits_of_params(tmp_path: Path, project: Paths) -> None:
+    source = make_classification(tmp_path / "own", classes=2, per_class=2, size=24)
+    assert data_check.check(project, source)[0]["findings"] == []
+    shutil.copyfile(Path(__file__).parents[2] / "params.yaml", project.params)
+    project.params.write_text(project.params.read_text().replace("min_side: 16", "min_side: 30"))
+    assert data_check.check(project, source)[0]["codes"] == {"too-small": 4}
