@@ -11,6 +11,7 @@ SIDE = 32
 _BLURS = (2, 1)
 _STEPS = 3
 _SHIFT, _ZOOM = 0.15, 0.18  # how far a crop may move and scale a picture, of half its side
+_SURE = 0.95  # fine agreement that no moving is needed for
 _MARGIN = 6  # pixels: frames and letterbox bars lie outside the inner field
 _NOISE = 4.0  # grey levels of structure that compression may add or take
 _INDEPENDENT = 9.0  # pixels of structure that smoothing makes one observation of
@@ -32,19 +33,28 @@ class Agreement(NamedTuple):
 def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Agreement:
     """Compare thumbnails pair by pair, (N, 32, 32) luma each, the second turned as the first.
 
-    `second` is first moved, stretched (as a slight crop does), brightened and faded onto `first` by Gauss-Newton
-    (Lucas and Kanade 1981, in the inverse form of Baker and Matthews 2004). Pictures with little structure give
-    little evidence, so that two clear skies are not one.
+    Where it does not agree as it is, `second` is moved, stretched (as a slight crop does), brightened and faded onto
+    `first` by Gauss-Newton (Lucas and Kanade 1981, in the inverse form of Baker and Matthews 2004). Pictures with
+    little structure give little evidence, so that two clear skies are not one.
     """
-    parts = [_compare(first[start : start + _CHUNK], second[start : start + _CHUNK]) for start in range(0, len(first), _CHUNK)]
-    if not parts:
+    if not len(first):
         return Agreement(*(np.zeros(0, np.float32) for _ in Agreement._fields))
+    parts = [_compare(first[start : start + _CHUNK], second[start : start + _CHUNK]) for start in range(0, len(first), _CHUNK)]
     return Agreement(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Agreement:
-    fixed = first.astype(np.float32)
-    moved, seen = _lay(fixed, second.astype(np.float32))
+    fixed, moving = first.astype(np.float32), second.astype(np.float32)
+    told = _agreement(fixed, moving, np.ones_like(fixed))
+    unsure = np.flatnonzero(told.fine < _SURE)
+    laid = _agreement(fixed[unsure], *_lay(fixed[unsure], moving[unsure]))
+    better = laid.fine > told.fine[unsure]
+    for known, found in zip(told, laid, strict=True):
+        known[unsure[better]] = found[better]
+    return told
+
+
+def _agreement(fixed: Pixels, moved: Pixels, seen: Pixels) -> Agreement:
     inner = np.zeros_like(seen)
     inner[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = seen[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     (ours, our_share), (theirs, their_share) = _structure(fixed), _structure(moved)
@@ -108,8 +118,9 @@ def _structure(pixels: Pixels) -> tuple[Pixels, Pixels]:
     """What differs from the surroundings, in units of the local contrast; and how much of that rises above noise, 0..1."""
     smooth = _smooth(pixels)
     fine = smooth - _mean(smooth)
-    energy = np.maximum(_mean(fine * fine), 0)
-    return fine / np.sqrt(energy + _NOISE**2), energy / (energy + _NOISE**2)
+    energy: Pixels = np.maximum(_mean(fine * fine), 0)
+    share: Pixels = energy / (energy + _NOISE**2)
+    return fine / np.sqrt(energy + _NOISE**2), share
 
 
 def _smooth(pixels: Pixels) -> Pixels:

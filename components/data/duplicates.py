@@ -4,6 +4,7 @@ A picture's low frequencies (the perceptual hash before it is cut to bits) propo
 a comparison of pixels decides.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ ORIENTATIONS = (
 _LOW = 8  # frequencies a side
 _NOISE = 60.0  # norm of what compression adds to a descriptor, in weighted grey levels
 _ALIKE = 0.8  # cosine from which a pair is looked at: keeps 99.5 % of pictures cropped by 5 % of their sides
-_BROAD, _FINE, _EVIDENCE = 0.93, 0.8, 8.0
+_COPY = (0.93, 0.8, 8.0)  # least broad, fine agreement and evidence
+_SIMILAR = (0.8, 0.5, 5.0)
 _BLOCK = 2048
 _MOST = 100_000  # pairs looked at in a block of 2048 x 2048: where all pictures are alike, the most alike
 _CROPPED = 0.05  # of the sides
@@ -71,20 +73,31 @@ def copies(thumbnails: NDArray[np.uint8]) -> Pairs:
     one core. Pictures without structure (one colour, a clear sky) are copies of nothing.
     """
     first, second, turn = _candidates(thumbnails)
+    return _verified(thumbnails, first, second, turn, _COPY)
+
+
+def resembling(thumbnails: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]) -> Pairs:
+    """Those of the given pairs (`first` < `second`) that show much the same, if not the same picture."""
+    plain = _descriptors(thumbnails, _WHOLE)
+    turn = _turned_cosines(plain[first], plain[second]).argmax(axis=1)
+    return _verified(thumbnails, first, second, turn, _SIMILAR)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Several lists of pairs as one."""
+    columns = ((one.first, one.second, one.orientation, one.agreement) for one in parts)
+    return Pairs(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+
+
+def _verified(thumbnails: NDArray[np.uint8], first: NDArray, second: NDArray, turn: NDArray, least: tuple[float, float, float]) -> Pairs:
     told = compare(thumbnails[first], oriented(thumbnails[second], turn))
-    same = (told.broad >= _BROAD) & (told.fine >= _FINE) & (told.evidence >= _EVIDENCE)
+    same = np.all([own >= demanded for own, demanded in zip(told, least, strict=True)], axis=0)
     first, second, turn, agreement = first[same], second[same], turn[same], told.fine[same]
     swapped = first > second
     turn = np.where(swapped, _INVERSE[turn], turn)
     first, second = np.where(swapped, second, first), np.where(swapped, first, second)
     order = np.lexsort((second, first))
     return Pairs(first[order], second[order], turn[order], agreement[order])
-
-
-def likeness(thumbnails: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float32]:
-    """How alike the coarse structure of given pairs is in the best of the eight orientations, cosine -1..1."""
-    plain = _descriptors(thumbnails, _WHOLE)
-    return _turned_cosines(plain[first], plain[second]).max(axis=1, initial=-1)
 
 
 def oriented(thumbnails: NDArray[np.uint8], orientation: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -159,23 +172,25 @@ def clusters(pairs: Pairs, count: int) -> NDArray[np.int64]:
     """Each of `count` pictures' cluster, numbered by its first member, from pairs of copies.
 
     What is linked stands together, but a chain of pictures each like the next may end far from where it began: a
-    cluster of more than 50 is taken apart into what agrees ever more closely, and where even that leaves more than a
-    tenth of all pictures together, they look alike by nature (one fixture, one instrument) and stay apart.
+    cluster of more than 50 and of more than a hundredth of all is taken apart into what agrees ever more closely, and
+    where even that leaves more than a tenth of all together, they look alike by nature (one fixture, one instrument)
+    and stay apart.
     """
     least = np.zeros(count, np.float32)
     for demanded in (*_STRICTER, np.inf):
-        found = _components(pairs, least, count)
+        found = _linked(pairs, least, count)
         sizes = np.bincount(found, minlength=count)
-        bound = max(_LARGE, count // 10) if demanded == np.inf else _LARGE
+        bound = max(_LARGE, count // (10 if demanded == np.inf else 100))
         crowded = sizes[found] > bound
         if not crowded.any():
             break
         least[crowded] = demanded
-    return _components(pairs, least, count)
+    return _linked(pairs, least, count)
 
 
-def _components(pairs: Pairs, least: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    leader = np.arange(count)
+def components(edges: Iterable[tuple[int, int]], count: int) -> NDArray[np.int64]:
+    """The smallest member of each of `count` members' connected component."""
+    leader = list(range(count))
 
     def root(member: int) -> int:
         while leader[member] != member:
@@ -183,8 +198,12 @@ def _components(pairs: Pairs, least: NDArray[np.float32], count: int) -> NDArray
             member = leader[member]
         return member
 
-    held = pairs.agreement >= np.maximum(least[pairs.first], least[pairs.second])
-    for first, second in zip(pairs.first[held], pairs.second[held], strict=True):
+    for first, second in edges:
         ours, theirs = root(first), root(second)
         leader[max(ours, theirs)] = min(ours, theirs)
     return np.array([root(member) for member in range(count)], np.int64)
+
+
+def _linked(pairs: Pairs, least: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    held = pairs.agreement >= np.maximum(least[pairs.first], least[pairs.second])
+    return components(zip(pairs.first[held].tolist(), pairs.second[held].tolist(), strict=True), count)
