@@ -78,13 +78,13 @@ def _lay(fixed: Pixels, moving: Pixels) -> tuple[Pixels, Pixels]:
 def _settled(fixed: Pixels, moving: Pixels, place: Pixels) -> Pixels:
     down, across = (slope * (SIDE / 2) for slope in np.gradient(fixed, axis=(1, 2)))
     columns = (across, across * _AXIS, down, down * _AXIS[:, None], fixed, np.ones_like(fixed))
-    jacobian = np.stack(columns, -1).reshape(len(fixed), SIDE * SIDE, 6)
+    jacobian = np.stack(columns, -1).reshape(-1, SIDE * SIDE, 6)
     for _ in range(_STEPS):
         moved, seen = _sample(moving, place)
-        weighted = (jacobian * seen.reshape(len(fixed), -1, 1)).transpose(0, 2, 1)
+        weighted = (jacobian * seen.reshape(-1, SIDE * SIDE, 1)).transpose(0, 2, 1)
         normal = weighted @ jacobian
         normal += 1e-3 / 6 * np.eye(6, dtype=np.float32) * np.trace(normal, axis1=1, axis2=2)[:, None, None]
-        solved = np.linalg.solve(normal, weighted @ moved.reshape(len(fixed), -1, 1))[..., 0]
+        solved = np.linalg.solve(normal, weighted @ moved.reshape(-1, SIDE * SIDE, 1))[..., 0]
         gain = np.where(np.abs(solved[:, 4]) < 0.2, 0.2, solved[:, 4])
         place = _composed(place, np.clip(solved[:, :4] / gain[:, None], -0.1, 0.1))
     return place

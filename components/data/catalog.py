@@ -1,19 +1,16 @@
 """From what labels say and what pixels measure to the two tables: who is kept, who is quarantined and why."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
+from components.data import groups, sets
 from components.data.facts import Facts
 from components.data.findings import Finding, finding
 from components.data.formats.listing import CORNERS, Listing
 from components.data.tables import BOXES, IMAGES, OK, QUARANTINED, frame
-from components.errors import UsageError
-
-DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True)
@@ -21,23 +18,29 @@ class Rules:
     """What quarantines an image or a box: sides in pixels; `labels` None allows every class.
 
     `group_pattern` is a regular expression whose first group, searched in the file's name without suffix, then in its
-    path, names the images that belong together; None makes each image its own group.
+    path, names the images that belong together, where the dataset itself does not. `near_duplicates` also groups what
+    looks alike, as `components.data.groups` says.
     """
 
     min_side: int
     max_side: int
     labels: Sequence[str] | None = None
     group_pattern: str | None = None
+    near_duplicates: bool = True
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The two tables (schemas of components.data.tables), the classes that occur, and every finding."""
+    """The two tables (schemas of components.data.tables), the classes that occur, every finding, and why images are grouped.
+
+    `grouped` counts, for each reason, the groups of two or more images that it helped to make.
+    """
 
     images: pd.DataFrame
     boxes: pd.DataFrame
     classes: list[str]
     findings: list[Finding]
+    grouped: dict[str, int] = field(default_factory=dict)
 
 
 def build(task: str, listing: Listing, facts: Sequence[Facts], rules: Rules) -> Catalog:
@@ -48,10 +51,18 @@ def build(task: str, listing: Listing, facts: Sequence[Facts], rules: Rules) -> 
     """
     found = [replace(one, file=f"{task}/{one.file}") for one in listing.findings]
     rows = [_image_row(task, row, one, rules, found) for row, one in zip(_records(listing.images), facts, strict=True)]
-    _mark_copies(rows, found)
+    for row, one in list(sets.same_bytes(rows)):
+        _quarantine(row, one, found)
+    grouping = _group(rows, [row.get("group") for row in _records(listing.images)], facts, rules)
+    for row, group in zip(rows, grouping.ids, strict=True):
+        row["group_id"] = group
+    found += [*sets.in_two_splits(rows), *sets.near_copies(rows, grouping.copies)]
+    if grouping.cut:
+        found.append(finding("look-alikes", task, f"{grouping.cut} pairs of pictures in crowds too large to be copies", task=task))
     images = frame(rows, IMAGES)
     boxes = frame(_box_rows(task, _records(listing.boxes), rows, rules, found), BOXES)
-    return Catalog(images, boxes, _classes(listing, images, boxes, rules, found), found)
+    classes = _classes(task, listing, images, boxes, rules, found)
+    return Catalog(images, boxes, classes, found + sets.classes(task, images, boxes), grouping.reasons)
 
 
 def empty() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -78,7 +89,7 @@ def _image_row(task: str, row: Row, facts: Facts, rules: Rules, found: list[Find
         found.append(_not_allowed(path, None, row["label"], rules))
     status = QUARANTINED if problems else OK
     own = {"path": path, "task": task, "label": row["label"], "given_split": row["given_split"]}
-    return facts | own | {"group_id": _group(path, facts, rules), "status": status, "problems": problems}
+    return facts | own | {"status": status, "problems": problems}
 
 
 def _side_problem(path: str, facts: Facts, rules: Rules) -> Finding | None:
@@ -95,41 +106,12 @@ def _not_allowed(file: str, line: int | None, label: object, rules: Rules) -> Fi
     return finding("label-not-allowed", file, f"label {label!r} is not allowed", line, names=", ".join(rules.labels or ()))
 
 
-def _group(path: str, facts: Facts, rules: Rules) -> str:
-    alone = str(facts["image_id"] or path)
-    if not rules.group_pattern:
-        return alone
-    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    try:
-        match = re.search(rules.group_pattern, stem) or re.search(rules.group_pattern, path)
-    except re.error as error:
-        raise UsageError(f"group_pattern {rules.group_pattern!r} is no regular expression ({error}); correct it in params.yaml") from error
-    return alone if match is None else match.group(1 if match.re.groups else 0)
-
-
-def _mark_copies(rows: list[Row], found: list[Finding]) -> None:
-    """Quarantine all but the first of byte-identical images, and all of them where their labels disagree.
-
-    Copies in different given splits are left: they are leakage, which the split refuses.
-    """
-    groups: dict[object, list[Row]] = {}
-    for row in rows:
-        if row["status"] == OK:
-            groups.setdefault(row["image_id"], []).append(row)
-    for same in (group for group in groups.values() if len(group) > 1):
-        labels = sorted({str(row["label"]) for row in same})
-        if len(labels) > 1:
-            paths = ", ".join(str(row["path"]) for row in same[:5])
-            for row in same:
-                message = f"the same image stands in the classes {', '.join(labels)}: {paths}"
-                _quarantine(row, finding("conflicting-labels", str(row["path"]), message), found)
-            continue
-        first: dict[object, Row] = {}
-        for row in same:
-            kept = first.setdefault(row["given_split"], row)
-            if kept is not row:
-                message = f"has the same bytes as {kept['path']}"
-                _quarantine(row, finding(DUPLICATE, str(row["path"]), message), found)
+def _group(rows: list[Row], given: list[str | None], facts: Sequence[Facts], rules: Rules) -> groups.Grouping:
+    paths = [str(row["path"]) for row in rows]
+    named = groups.names_from(rules.group_pattern, paths) if rules.group_pattern else [None] * len(rows)
+    names = [own if isinstance(own, str) else other for own, other in zip(given, named, strict=True)]
+    kept = [one if row["status"] == OK else {**one, "thumbnail": None} for row, one in zip(rows, facts, strict=True)]
+    return groups.group(paths, kept, names, rules.near_duplicates)
 
 
 def _quarantine(row: Row, finding: Finding, found: list[Finding]) -> None:
@@ -157,10 +139,10 @@ def _box_rows(task: str, boxes: list[Row], images: list[Row], rules: Rules, foun
     return rows
 
 
-def _classes(listing: Listing, images: pd.DataFrame, boxes: pd.DataFrame, rules: Rules, found: list[Finding]) -> list[str]:
+def _classes(task: str, listing: Listing, images: pd.DataFrame, boxes: pd.DataFrame, rules: Rules, found: list[Finding]) -> list[str]:
     used = set(images["label"].dropna()) | set(boxes["label"].dropna())
     for name in (name for name in listing.classes if name not in used):
-        found.append(finding("class-unused", listing.layout, f"class {name} has no label"))
+        found.append(finding("class-unused", task, f"class {name} has no label"))
     if rules.labels is not None:
         return [name for name in rules.labels if name in used]
     return [name for name in listing.classes if name in used]

@@ -21,6 +21,7 @@ ORIENTATIONS = (
 _LOW = 8  # frequencies a side
 _NOISE = 60.0  # norm of what compression adds to a descriptor, in weighted grey levels
 _ALIKE = 0.8  # cosine from which a pair is looked at: keeps 99.5 % of pictures cropped by 5 % of their sides
+_SOMEWHAT_ALIKE = 0.5
 _COPY = (0.93, 0.8, 8.0)  # least broad, fine agreement and evidence
 _SIMILAR = (0.8, 0.5, 5.0)
 _BLOCK = 2048
@@ -79,8 +80,9 @@ def copies(thumbnails: NDArray[np.uint8]) -> Pairs:
 def resembling(thumbnails: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]) -> Pairs:
     """Those of the given pairs (`first` < `second`) that show much the same, if not the same picture."""
     plain = _descriptors(thumbnails, _WHOLE)
-    turn = _turned_cosines(plain[first], plain[second]).argmax(axis=1)
-    return _verified(thumbnails, first, second, turn, _SIMILAR)
+    turned = _turned_cosines(plain[first], plain[second])
+    alike = turned.max(axis=1, initial=-1) > _SOMEWHAT_ALIKE
+    return _verified(thumbnails, first[alike], second[alike], turned[alike].argmax(axis=1), _SIMILAR)
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
@@ -151,8 +153,8 @@ def _turned_cosines(first: Rows, second: Rows) -> NDArray[np.float32]:
 
     Mirroring a picture changes the sign of its odd frequencies across, transposing it swaps across and down.
     """
-    upright = (first * second).reshape(len(first), -1) @ _SIGNS
-    return np.concatenate([upright, (first * second.transpose(0, 2, 1)).reshape(len(first), -1) @ _SIGNS], axis=1)
+    upright = (first * second).reshape(-1, _LOW * _LOW) @ _SIGNS
+    return np.concatenate([upright, (first * second.transpose(0, 2, 1)).reshape(-1, _LOW * _LOW) @ _SIGNS], axis=1)
 
 
 def _invariants(low: Rows) -> NDArray[np.float32]:

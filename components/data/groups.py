@@ -28,11 +28,14 @@ Link = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Grouping:
-    """One group id an image; for each reason how many groups of two or more images it helped to make; near-copies."""
+    """One group id an image; for each reason how many groups of two or more images it helped to make; the
+    near-copies; and the number of pairs that look alike but were not grouped, lest all became one group.
+    """
 
     ids: list[str]
     reasons: dict[str, int]
     copies: duplicates.Pairs
+    cut: int
 
 
 def group(paths: Sequence[str], facts: Sequence[Facts], names: Sequence[str | None], look: bool) -> Grouping:
@@ -44,9 +47,9 @@ def group(paths: Sequence[str], facts: Sequence[Facts], names: Sequence[str | No
     """
     own = [str(one.get("image_id") or path) for one, path in zip(facts, paths, strict=True)]
     links = [*_equal(NAMED, names), *_equal(SAME_BYTES, own)]
-    copies = _no_pairs()
+    copies, cut = _no_pairs(), 0
     if look:
-        copies, seen = _visual(paths, facts, own)
+        copies, seen, cut = _visual(paths, facts, own)
         links += [*seen, *_equal(EXPORT, [_export(path) for path in paths]), *_bursts(facts)]
     leaders = duplicates.components([(first, second) for _, first, second in links], len(own))
     made: dict[str, set[int]] = {}
@@ -57,7 +60,7 @@ def group(paths: Sequence[str], facts: Sequence[Facts], names: Sequence[str | No
     for leader, key in zip(leaders.tolist(), keys, strict=True):
         smallest[leader] = min(smallest.get(leader, key), key)
     ids = [smallest[leader][1] for leader in leaders.tolist()]
-    return Grouping(ids, {reason: len(groups) for reason, groups in sorted(made.items())}, copies)
+    return Grouping(ids, {reason: len(groups) for reason, groups in sorted(made.items())}, copies, cut)
 
 
 def names_from(pattern: str, paths: Sequence[str]) -> list[str | None]:
@@ -90,12 +93,12 @@ def _equal(reason: str, keys: Iterable[Hashable]) -> Iterator[Link]:
             yield reason, first[key], position
 
 
-def _visual(paths: Sequence[str], facts: Sequence[Facts], own: Sequence[str]) -> tuple[duplicates.Pairs, list[Link]]:
-    """Near-copies, and the links of all that look alike, bounded as `duplicates.clusters` says; positions of `paths`."""
+def _visual(paths: Sequence[str], facts: Sequence[Facts], own: Sequence[str]) -> tuple[duplicates.Pairs, list[Link], int]:
+    """Near-copies; the links of all that look alike, bounded as `duplicates.clusters` says; and how many that left out."""
     shown = sorted((own[position], paths[position], position) for position, one in enumerate(facts) if one.get("thumbnail"))
     at = np.array([position for index, (key, _, position) in enumerate(shown) if not index or key != shown[index - 1][0]], int)
     if not len(at):
-        return _no_pairs(), []
+        return _no_pairs(), [], 0
     thumbnails = np.stack([np.frombuffer(facts[position]["thumbnail"], np.uint8).reshape(SIDE, SIDE) for position in at])
     copies = duplicates.copies(thumbnails)
     some = [paths[position] for position in at]
@@ -107,7 +110,8 @@ def _visual(paths: Sequence[str], facts: Sequence[Facts], own: Sequence[str]) ->
         for first, second in zip(pairs.first, pairs.second, strict=True)
         if clusters[first] == clusters[second]
     ]
-    return duplicates.Pairs(at[copies.first], at[copies.second], copies.orientation, copies.agreement), links
+    cut = sum(map(len, found.values())) - len(links)
+    return duplicates.Pairs(at[copies.first], at[copies.second], copies.orientation, copies.agreement), links, cut
 
 
 def _resembling(thumbnails: NDArray[np.uint8], pairs: Iterable[tuple[int, int]]) -> duplicates.Pairs:
