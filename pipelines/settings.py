@@ -1,6 +1,6 @@
 """params.yaml as frozen dataclasses: unknown keys and wrong types are refused, with the nearest valid name."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ class Dataset:
 
     format: Literal["auto", "folder", "yolo", "voc"]
     group_pattern: str | None
+    near_duplicates: bool
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,12 @@ class Validate:
 
 @dataclass(frozen=True)
 class Split:
-    """Shares of train, val and test, 0..1, adding up to 1."""
+    """Shares of train, val and test, 0..1, adding up to 1, and what becomes of leakage in a given split."""
 
     train: float
     val: float
     test: float
+    on_leak: Literal["refuse", "repair"]
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ def _nearest(location: tuple[Any, ...]) -> str:
 
 
 def _refuse_impossible(settings: Settings, source: str) -> None:
-    shares = asdict(settings.split)
+    shares = {name: getattr(settings.split, name) for name in ("train", "val", "test")}
     if min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
         raise UsageError(f"{source}: split is {shares}, expected three shares above 0 that add up to 1")
     for model in settings.models.values():

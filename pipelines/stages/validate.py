@@ -59,7 +59,7 @@ def _validate_task(paths: Paths, settings: "Settings", task: str) -> list[Result
     own, root = getattr(settings.data, task), paths.data / task
     listing = read_dataset(root, task, own.format)
     limits = _limits(settings)
-    rules = catalog.Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern)
+    rules = catalog.Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern, own.near_duplicates)
     found = scan(root, task, listing, rules, progress=_progress(task, len(listing.images)))
     with replacing(paths.validate(task)) as folder:
         results = validate(found.images, found.boxes, found.classes, limits, folder / "docs")
@@ -100,6 +100,7 @@ def _report(layout: str, found: catalog.Catalog, results: list[Result]) -> dict[
         "boxes": _kept(found.boxes["status"]),
         "classes": counts,
         "corrections": applied(found.findings),
+        "grouped": found.grouped,
         "problems": dict(sorted(Counter(one.code for one in found.findings).items())),
         "expectations": [asdict(one) for one in results],
     }
