@@ -56,19 +56,20 @@ def draw(told: dict[str, Any], path: Path) -> None:
 
     worst = sorted(told["strata"], key=lambda name: -max(abs(cell["deviation"]) for cell in told["strata"][name].values()))
     rows = [name for name in told["strata"] if name in set(worst[:_SHOWN])]
-    values = np.array([[told["strata"][name][place]["deviation"] for place in SPLITS] for name in rows]).reshape(-1, len(SPLITS))
-    figure = Figure(figsize=(6, 1.2 + 0.28 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(6, 1.4 + 0.28 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
-    image = axis.imshow(values, cmap="RdBu", vmin=-10, vmax=10, aspect="auto")
+    axis.set_title("count (share in the split less share of all, percentage points)", fontsize=9)
+    axis.set_xticks(range(len(SPLITS)), [f"{place}\n{told['images'][place]} images" for place in SPLITS])
+    axis.set_yticks(range(len(rows)), rows)
+    if rows:
+        values = np.array([[told["strata"][name][place]["deviation"] for place in SPLITS] for name in rows])
+        axis.imshow(values, cmap="RdBu", vmin=-10, vmax=10, aspect="auto")
     for row, name in enumerate(rows):
         for column, place in enumerate(SPLITS):
             cell = told["strata"][name][place]
             ink = "white" if abs(cell["deviation"]) > 6 else "black"
             axis.text(column, row, f"{cell['count']}  ({cell['deviation']:+.1f})", ha="center", va="center", fontsize=8, color=ink)
-    axis.set_xticks(range(len(SPLITS)), [f"{place}, {told['images'][place]} images" for place in SPLITS])
-    axis.set_yticks(range(len(rows)), rows)
-    figure.colorbar(image, label="share in the split less share of all, percentage points")
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from components.data.tables import DETECTION
 
-EMPTY = "(nothing)"
+EMPTY = "(no boxes)"
 IMAGES = "(images)"
 SIZES = ("small", "medium", "large")
 SIZE_LIMITS = (32**2, 96**2)  # pixels of area, COCO's: small below the first, large from the second

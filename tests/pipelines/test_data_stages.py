@@ -14,13 +14,13 @@ from tests.images import make_classification, make_detection_voc
 
 
 def settings(**changed: object) -> SimpleNamespace:
-    dataset = SimpleNamespace(format="auto", group_pattern=None)
+    dataset = SimpleNamespace(format="auto", group_pattern=None, near_duplicates=True)
     own = {"on_bad": "quarantine", "max_bad_fraction": 0.2, "min_side": 16, "max_side": 999, "min_images_per_class": 2, "labels": None}
     return SimpleNamespace(
         seed=0,
         data=SimpleNamespace(classification=dataset, detection=dataset),
         validate=SimpleNamespace(**own | changed),
-        split=SimpleNamespace(train=0.6, val=0.2, test=0.2),
+        split=SimpleNamespace(train=0.6, val=0.2, test=0.2, on_leak="refuse"),
     )
 
 

@@ -7,10 +7,15 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from components.data import tables
 from components.errors import DataError, UsageError
-from components.split import report, split
+from components.split import Terms, report
+from components.split import split as split_
 
 FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
 NO_BOXES = tables.frame([], tables.BOXES)
+
+
+def split(images: pd.DataFrame, boxes: pd.DataFrame, fractions: dict[str, float], seed: int) -> pd.Series:
+    return split_(images, boxes, Terms(fractions, seed)).places
 
 
 def table(
