@@ -20,7 +20,7 @@ ORIENTATIONS = (
 )
 _LOW = 8  # frequencies a side
 _NOISE = 60.0  # norm of what compression adds to a descriptor, in weighted grey levels
-_ALIKE = 0.76  # cosine from which a pair is looked at
+_ALIKE = 0.78  # cosine from which a pair is looked at
 _SOMEWHAT_ALIKE = 0.5
 _COPY = (0.93, 0.8, 8.0)  # least broad, fine agreement and evidence
 _SIMILAR = (0.8, 0.5, 5.0)
@@ -49,7 +49,7 @@ _SIGNS = _SIGNS.reshape(-1, 4).astype(np.float32)
 _HALF = np.float32(np.sqrt(0.5))
 _DIAGONAL = np.where(np.eye(_LOW, dtype=bool), _HALF, np.float32(1)).ravel()
 _INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7])
-_NOTHING = tuple(np.zeros((1, 0), kind) for kind in (np.int64, np.int64, np.int64, np.float32))
+_NOTHING = tuple(np.zeros(0, kind) for kind in (np.int64, np.int64, np.int64, np.float32))
 
 
 @dataclass(frozen=True)
