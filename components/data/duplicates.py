@@ -49,7 +49,6 @@ _SIGNS = _SIGNS.reshape(-1, 4).astype(np.float32)
 _HALF = np.float32(np.sqrt(0.5))
 _DIAGONAL = np.where(np.eye(_LOW, dtype=bool), _HALF, np.float32(1)).ravel()
 _INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7])
-_NOTHING = tuple(np.zeros(0, kind) for kind in (np.int64, np.int64, np.int64, np.float32))
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,10 @@ def _candidates(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArr
             if left >= top:
                 found.append(_block(blurred, blurred, plain, plain, top, left))
             found.append(_block(blurred, inner, plain, cropped, top, left))
-    first, second, turn, cosine = (np.concatenate(column) for column in zip(*found, strict=True)) if found else _NOTHING
+    if not found:
+        none = np.zeros(0, np.int64)
+        return none, none, none
+    first, second, turn, cosine = (np.concatenate(column) for column in zip(*found, strict=True))
     pair = np.minimum(first, second) * len(thumbnails) + np.maximum(first, second)
     best = np.lexsort((turn, first, -cosine, pair))
     best = best[np.unique(pair[best], return_index=True)[1]]
