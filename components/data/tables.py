@@ -39,7 +39,7 @@ IMAGES = pa.schema(
         pa.field("sharpness", pa.float64(), metadata={"is": "variance of the Laplacian of luma in 0..255"}),
         pa.field("status", pa.string(), metadata={"is": "ok or quarantined"}),
         pa.field("problems", pa.list_(pa.string()), metadata={"is": "codes of what was found"}),
-        pa.field("split", pa.string(), metadata={"is": "train, val or test; null before the split"}),
+        pa.field("split", pa.string(), metadata={"is": "train, val or test; null before the split and for what it leaves out"}),
     ]
 )
 

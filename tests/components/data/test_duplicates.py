@@ -103,7 +103,7 @@ def test_no_picture_and_one_picture_have_no_copies() -> None:
 
 @pytest.mark.slow
 @pytest.mark.ci
-def test_60_000_pictures_take_less_than_240_cpu_seconds() -> None:
+def test_the_search_is_quick_enough_for_60_000_pictures() -> None:
     import time
 
     rng = np.random.default_rng(0)
