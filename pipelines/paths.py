@@ -24,6 +24,11 @@ class Paths:
         return self.root / "params.yaml"
 
     @property
+    def expectations(self) -> Path:
+        """The suites of expectations: what a dataset must be."""
+        return self.root / "expectations"
+
+    @property
     def outputs(self) -> Path:
         """What the stages write."""
         return self.root / "outputs"

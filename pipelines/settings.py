@@ -40,6 +40,7 @@ class Validate:
     max_side: int
     min_images_per_class: int
     labels: list[str] | None
+    expectations: dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)

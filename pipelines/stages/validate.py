@@ -1,26 +1,28 @@
-"""Stage `validate`: read each dataset, measure every image, quarantine what is bad, and judge the rest."""
+"""Stage `validate`: read each dataset, measure every image, leave out what is bad, and judge the rest."""
 
 import csv
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, astuple, fields
+import os
+from collections.abc import Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from components.data import catalog, tables
+from components.data import catalog, on_bad, tables
+from components.data.facts import Facts, measure_all
 from components.data.findings import Finding, bad
 from components.data.formats import is_present, read_dataset
 from components.data.formats.corrections import applied
-from components.data.scan import scan
-from components.errors import DataError, VisionloopError
-from components.validate import CRITICAL, Limits, Result, class_counts, validate
+from components.errors import DataError
+from components.validate.checks import build
+from components.validate.docs import write_docs
+from components.validate.judge import judge
+from components.validate.judged import judged_tables
+from components.validate.suites import Expected, parse_params, read_suites
 from pipelines.folders import replacing
 from pipelines.paths import Paths
-from pipelines.report.data_page import write_page
+from pipelines.stages import validate_report
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -29,15 +31,11 @@ log = logging.getLogger(__name__)
 _SHOWN = 10
 
 
-class ValidationError(VisionloopError):
-    """The data do not meet what is expected of them (exit code 1); the report is written."""
-
-
 def run(paths: Paths, settings: "Settings") -> None:
-    """Write outputs/validate/<task>/ for both tasks; an absent dataset gives empty tables and says so.
+    """Write outputs/validate/<task>/ for both tasks, and metrics.json; an absent dataset gives empty tables and says so.
 
-    Raises DataError when both are absent or one cannot be read, ValidationError when an expectation fails (unless
-    validate.on_bad is "report").
+    Raises UsageError for a mistake in a suite of expectations, DataError when both datasets are absent or one cannot
+    be read, ValidationError, once all is written, when the data must not be trained on.
     """
     present = [task for task in tables.TASKS if is_present(paths.data / task)]
     if not present:
@@ -45,70 +43,68 @@ def run(paths: Paths, settings: "Settings") -> None:
             f"{paths.data} holds neither classification/ nor detection/ with files: run `visionloop data sample` for the embedded "
             "photographs, or `visionloop data import SRC --task classification` for your own"
         )
-    failed = []
-    for task in tables.TASKS:
-        if task in present:
-            failed += [(task, one) for one in _validate_task(paths, settings, task)]
-        else:
-            _skip(paths, task)
-    if failed and settings.validate.on_bad != "report":
-        raise ValidationError(_failures(paths, failed))
+    expected = expectations(paths, settings)
+    reports = {task: _validate_task(paths, settings, task, expected) if task in present else _skip(paths, task) for task in tables.TASKS}
+    validate_report.write_metrics(paths.outputs / "validate" / "metrics.json", reports)
+    validate_report.show(paths, reports)
 
 
-def _validate_task(paths: Paths, settings: "Settings", task: str) -> list[Result]:
-    own, root = getattr(settings.data, task), paths.data / task
-    listing = read_dataset(root, task, own.format)
-    limits = _limits(settings)
-    rules = catalog.Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern, own.near_duplicates)
-    found = scan(root, task, listing, rules, progress=_progress(task, len(listing.images)))
-    with replacing(paths.validate(task)) as folder:
-        results = validate(found.images, found.boxes, found.classes, limits, folder / "docs")
-        report = _report(listing.layout, found, results)
-        _write(folder, found, report)
-        write_page(folder / "page.html", root, task, listing.layout, found)
-    _tell(task, paths, report, found.findings)
-    failed = [one for one in results if not one.success and one.severity == CRITICAL]
-    if settings.validate.on_bad == "fail" and (left_out := bad(found.findings)) and not failed:
-        failed = [Result("findings", "count to be 0", "", False, f"{len(left_out)} findings", CRITICAL)]
-    return failed
-
-
-def _progress(task: str, total: int) -> Callable[[int], None]:
+def scan(root: Path, listing: Listing) -> list[Facts]:
+    """Measure every image of a listing, by several processes where that pays for starting them."""
+    files = [root / path for path in listing.images["path"]]
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     done = 0
 
     def progress(finished: int) -> None:
         nonlocal done
         done += finished
-        if done == total or done // 1000 > (done - finished) // 1000:
-            log.info("%s: %d of %d images measured", task, done, total)
+        if done == len(files) or done // 1000 > (done - finished) // 1000:
+            log.info("%s: %d of %d images measured", root.name, done, len(files))
 
-    return progress
+    return measure_all(files, workers if len(files) >= _PARALLEL_FROM else 1, progress)
 
 
-def _limits(settings: "Settings") -> Limits:
+def expectations(paths: Paths, settings: "Settings") -> list[Expected]:
+    """Those of expectations/ and of params.yaml, checked before hours are spent on a scan. Raises UsageError for a mistake."""
+    found = read_suites(paths.expectations) + parse_params(settings.validate.expectations, "params.yaml: validate.expectations")
+    columns = {name: list(table.columns) for name, table in judged_tables(tables.DETECTION, *catalog.empty(), []).items()}
+    build(found, columns, _parameters(settings, ["any"]))
+    return found
+
+
+def _validate_task(paths: Paths, settings: "Settings", task: str, expected: Sequence[Expected]) -> dict[str, Any]:
+    layout, found = _scanned(paths, settings, task)
+    found = on_bad.apply(found, settings.validate.on_bad)
+    parameters = _parameters(settings, found.classes)
+    judged = judged_tables(task, found.images, found.boxes, parameters["labels"])
+    judgement = judge(judged, [one for one in expected if one.task in (None, task)], parameters)
+    stops = on_bad.stops(found, settings.validate.on_bad, settings.validate.max_bad_fraction)
+    report = validate_report.report(layout, settings.validate.on_bad, found, stops, judgement.results)
+    with replacing(paths.validate(task)) as folder:
+        _write(folder, found, report)
+        facts = {"layout": layout, **{what: _counted(report[what]) for what in ("images", "boxes")}, "classes": len(report["classes"])}
+        write_docs(folder / "docs", f"{task}: validation", facts, [one.reason for one in stops], judgement)
+    _tell(task, paths, report, found.findings)
+    return report
+
+
+def _scanned(paths: Paths, settings: "Settings", task: str) -> tuple[str, catalog.Catalog]:
+    own, limits, root = getattr(settings.data, task), settings.validate, paths.data / task
+    listing = read_dataset(root, task, own.format)
+    rules = catalog.Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern)
+    return listing.layout, catalog.build(task, listing, scan(root, listing), rules)
+
+
+def _parameters(settings: "Settings", classes: Sequence[str]) -> dict[str, Any]:
+    """What suites may name as {"$PARAMETER": ...}: the numbers and labels of params.yaml's `validate`."""
     own = settings.validate
-    tolerated = 0.0 if own.on_bad == "fail" else own.max_bad_fraction
-    return Limits(tolerated, own.min_side, own.max_side, own.min_images_per_class, own.labels)
-
-
-def _report(layout: str, found: catalog.Catalog, results: list[Result]) -> dict[str, Any]:
-    counts = class_counts(found.images, found.boxes, found.classes).set_index("label").to_dict("index")
     return {
-        "success": all(one.success for one in results if one.severity == CRITICAL),
-        "layout": layout,
-        "images": _kept(found.images["status"]),
-        "boxes": _kept(found.boxes["status"]),
-        "classes": counts,
-        "corrections": applied(found.findings),
-        "grouped": found.grouped,
-        "problems": dict(sorted(Counter(one.code for one in found.findings).items())),
-        "expectations": [asdict(one) for one in results],
+        "max_bad_fraction": 0.0 if own.on_bad == on_bad.FAIL else own.max_bad_fraction,
+        "min_side": own.min_side,
+        "max_side": own.max_side,
+        "min_images_per_class": own.min_images_per_class,
+        "labels": list(classes) if own.labels is None else list(own.labels),
     }
-
-
-def _kept(status: pd.Series) -> dict[str, int]:
-    kept = int((status == tables.OK).sum())
-    return {"found": len(status), "kept": kept, "quarantined": len(status) - kept}
 
 
 def _write(folder: Path, found: catalog.Catalog, report: dict[str, Any]) -> None:
@@ -122,13 +118,18 @@ def _write(folder: Path, found: catalog.Catalog, report: dict[str, Any]) -> None
         writer.writerows(astuple(one) for one in found.findings)
 
 
-def _skip(paths: Paths, task: str) -> None:
+def _skip(paths: Paths, task: str) -> dict[str, Any]:
     reason = f"data/{task} is absent or empty: the {task} half is skipped"
     log.info(reason)
     with replacing(paths.validate(task)) as folder:
         _write(folder, catalog.Catalog(*catalog.empty(), [], []), {"skipped": reason})
         (folder / "docs").mkdir()
         (folder / "docs" / "index.html").write_text(f"<!doctype html><title>{task}</title><p>{reason}</p>\n", encoding="utf-8")
+    return {"skipped": reason}
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return f"{counts['kept']:,} kept of {counts['found']:,}"
 
 
 def _tell(task: str, paths: Paths, report: dict[str, Any], findings: list[Finding]) -> None:
@@ -141,18 +142,3 @@ def _tell(task: str, paths: Paths, report: dict[str, Any], findings: list[Findin
         log.warning("%s: %s: %s, expected %s; %s", one.where, one.code, one.found, one.expected, one.remedy)
     if len(left_out) > _SHOWN:
         log.warning("%d more in %s", len(left_out) - _SHOWN, paths.validate(task) / "quarantine.csv")
-
-
-def _failures(paths: Paths, failed: list[tuple[str, Result]]) -> str:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("dataset", "table", "expectation", "column", "found", title="Expectations that failed")
-    for task, one in failed:
-        table.add_row(task, one.table, one.expectation, one.column, one.observed)
-    Console(stderr=True).print(table)
-    first = paths.validate(failed[0][0])
-    return (
-        f"validation failed: {len(failed)} expectations (table above). Mend the data, or change the limits under `validate` in "
-        f"params.yaml. Every file is named in {first / 'quarantine.csv'}; the pages are in {first / 'docs'}"
-    )

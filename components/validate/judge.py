@@ -1,0 +1,165 @@
+"""Great Expectations over the judged tables: what is met, what is not, and on which rows."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import pandas as pd
+
+from components.errors import UsageError
+from components.validate.checks import build, great_expectations
+from components.validate.judged import KEYS
+from components.validate.suites import CRITICAL, Expected
+
+_SHOWN = 20  # rows named of those that fail an expectation
+
+
+@dataclass(frozen=True)
+class Result:
+    """One expectation's outcome; `observed` says what was found, `rows` names the first rows that are not as expected."""
+
+    table: str
+    expectation: str
+    column: str
+    severity: str
+    success: bool
+    observed: str
+    rows: list[str]
+    source: str
+
+    @property
+    def stops(self) -> bool:
+        """Whether a run must not go on from here."""
+        return not self.success and self.severity == CRITICAL
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Every result, table by table in the order of the suites, and each table's results as HTML of the data docs."""
+
+    results: list[Result]
+    sections: dict[str, str]
+
+
+def judge(tables: Mapping[str, pd.DataFrame], expected: Sequence[Expected], parameters: Mapping[str, Any]) -> Judgement:
+    """Judge `tables` (of components.validate.judged) by the expectations that are about them.
+
+    Raises UsageError for an expectation that is written wrongly, as `components.validate.checks.build` does, or that
+    cannot be worked out on these rows.
+    """
+    source = _source()
+    results, sections = [], {}
+    for name, table in tables.items():
+        mine = [one for one in expected if one.table == name]
+        if mine:
+            outcome = _run(source, name, table, mine, build(mine, {name: list(table.columns)}, parameters))
+            results += [_result(mine[one.expectation_config.meta["place"]], one) for one in outcome.results]
+            sections[name] = _section(outcome)
+    return Judgement(results, sections)
+
+
+def _source() -> Any:
+    context = great_expectations().get_context(mode="ephemeral")
+    types = import_module("great_expectations.data_context.types.base")
+    context.variables.progress_bars = types.ProgressBarsConfig(globally=False)
+    return context.data_sources.add_pandas("visionloop")
+
+
+def _run(source: Any, name: str, table: pd.DataFrame, mine: list[Expected], expectations: list[Any]) -> Any:
+    batch = source.add_dataframe_asset(name=name).add_batch_definition_whole_dataframe("all").get_batch({"dataframe": table})
+    suite = great_expectations().ExpectationSuite(name=name, expectations=expectations)
+    wanted = {"result_format": "SUMMARY", "partial_unexpected_count": _SHOWN, "unexpected_index_column_names": list(KEYS[name])}
+    outcome = batch.validate(suite, result_format=wanted)
+    outcome.results.sort(key=lambda one: one.expectation_config.meta["place"])
+    for one in outcome.results:
+        if trouble := _raised(one.exception_info):
+            raise UsageError(f"{mine[one.expectation_config.meta['place']].where} cannot be worked out on {name}: {trouble}")
+        one.result, one.success = _plain(one.result), bool(one.success)
+    return outcome
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers in place of numpy's, which the pages cannot show."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def _raised(info: Any) -> str | None:
+    """What an expectation raised: Great Expectations tells it flat, or by metric."""
+    info = info or {}
+    for told in (info, *(value for value in info.values() if isinstance(value, dict))):
+        if told.get("exception_message"):
+            return str(told["exception_message"]).splitlines()[0]
+    return None
+
+
+def _result(written: Expected, outcome: Any) -> Result:
+    config, found = outcome.expectation_config, outcome.result
+    columns = [config.kwargs[name] for name in ("column", "column_A", "column_B") if config.kwargs.get(name)]
+    columns += config.kwargs.get("column_list") or []
+    rows = [] if outcome.success else [_row(KEYS[written.table], one) for one in found.get("partial_unexpected_index_list") or []]
+    return Result(
+        table=written.table,
+        expectation=written.description or _in_words(config),
+        column=", ".join(columns),
+        severity=written.severity,
+        success=outcome.success,
+        observed=_observed(found),
+        rows=rows,
+        source=written.source,
+    )
+
+
+def _in_words(config: Any) -> str:
+    """`values to be between 16 and 20000 (of 90 %)` for expect_column_values_to_be_between with these arguments."""
+    kwargs = config.kwargs
+    words = re.sub(r"^expect_(column_|table_)?(pair_|multicolumn_)?", "", config.type).replace("_", " ")
+    least, most = kwargs.get("min_value"), kwargs.get("max_value")
+    if "min_value" in kwargs or "max_value" in kwargs:
+        bounds = f"{_short(least)} and {_short(most)}" if least is not None and most is not None else ""
+        words = (
+            f"{words} {bounds}"
+            if bounds
+            else re.sub("between$", f"{'at least' if most is None else 'at most'} ", words) + _short(least if most is None else most)
+        )
+    for name in ("value_set", "regex", "value", "threshold"):
+        words += f" {_short(kwargs[name])}" if kwargs.get(name) is not None else ""
+    return f"{words}, for {kwargs['mostly']:.4g} of the rows" if kwargs.get("mostly", 1) != 1 else words
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _observed(found: dict[str, Any]) -> str:
+    if found.get("unexpected_count") and "element_count" in found:
+        return f"{found['unexpected_count']} of {found['element_count']}"
+    if found.get("missing_count") and "element_count" not in found:
+        return f"{found['missing_count']} missing"
+    value = found.get("observed_value")
+    return "" if value is None else _short(value)
+
+
+def _row(key: Sequence[str], row: Mapping[str, Any]) -> str:
+    """A row's name, then the values that are not as expected: `classification/a/1.png: width 9`."""
+    name = " ".join(str(row[column]) for column in key if row.get(column) is not None)
+    values = ", ".join(f"{column} {_short(value)}" for column, value in row.items() if column not in key)
+    return f"{name}: {values}" if values else name
+
+
+def _section(outcome: Any) -> str:
+    """The results as Great Expectations renders them, section by section, without its page around them."""
+    renderer, view = (import_module(f"great_expectations.render.{name}") for name in ("renderer", "view"))
+    sections = renderer.ValidationResultsPageRenderer().render(outcome).sections[1:]  # the first holds counts and the time of day
+    frame = view.DefaultJinjaSectionView()
+    return "\n".join(
+        frame.render({"section": one.to_json_dict(), "section_loop": {"index": place}}) for place, one in enumerate(sections, start=1)
+    )
