@@ -19,6 +19,7 @@ from pipelines import dvc_stages, settings
 from pipelines.paths import Paths, find_root
 from pipelines.quiet import quiet_dependencies
 from pipelines.report import candidates as report
+from pipelines.report import validation
 
 RETRY_SECONDS = 2
 DELIVER_SECONDS = 10.0
@@ -44,10 +45,20 @@ def stage(root: str, name: str, upstream: list[bool], fresh: bool, turn: Any, ti
     if fresh and not any(upstream):
         logger.info("%s is up to date", name)
         return False
-    with turn:
-        ran = dvc_stages.reproduce(Paths(Path(root)), name, logger.info, timeout)
+    try:
+        with turn:
+            ran = dvc_stages.reproduce(Paths(Path(root)), name, logger.info, timeout)
+    finally:
+        if name == "validate":
+            _show_validation(Paths(Path(root)))
     logger.info("%s %s", name, "done" if ran else "is up to date")
     return ran
+
+
+def _show_validation(paths: Paths) -> None:
+    """The expectations and what became of them, most of all when the stage failed for them."""
+    if found := validation.rows(paths):
+        create_table_artifact(found, key="validation", description="what is expected of the data, what is not met first")
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, retries=1, retry_delay_seconds=RETRY_SECONDS, retry_condition_fn=_worth_retrying)

@@ -4,7 +4,6 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from components.errors import UsageError
@@ -36,8 +35,9 @@ def great_expectations() -> Any:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     for chatty in ("great_expectations", "great_expectations.data_context.types.base"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    import_module("great_expectations.expectations")
-    return import_module("great_expectations")
+    import great_expectations
+
+    return great_expectations
 
 
 def build(expected: Sequence[Expected], columns: Mapping[str, Sequence[str]], parameters: Mapping[str, Any]) -> list[Any]:
@@ -47,7 +47,8 @@ def build(expected: Sequence[Expected], columns: Mapping[str, Sequence[str]], pa
     parameter, and for values of the wrong kind.
     """
     great_expectations()
-    registry = import_module("great_expectations.expectations.registry")
+    from great_expectations.expectations import registry
+
     implementations = {name: registry.get_expectation_impl(name) for name in registry.list_registered_expectation_implementations()}
     return [_build(one, place, implementations, columns[one.table], parameters) for place, one in enumerate(expected)]
 
@@ -79,7 +80,8 @@ def _nearest_type(name: str, known: Mapping[str, Any]) -> str:
 
 def _filled(one: Expected, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The kwargs with their parameters replaced, which may be arithmetic: {"$PARAMETER": "1 - max_bad_fraction"}."""
-    suite_parameters = import_module("great_expectations.core.suite_parameters")
+    from great_expectations.core import suite_parameters
+
     kwargs = {}
     for name, value in one.kwargs.items():
         kwargs[name] = value

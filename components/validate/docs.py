@@ -17,12 +17,18 @@ a{color:inherit}p{margin:.2rem 0}.faint{color:var(--faint)}.good{color:var(--goo
 table{border-collapse:collapse;width:100%;font-size:.92rem}th{text-align:left;color:var(--faint);font-weight:600}
 td,th{border-bottom:1px solid var(--line);padding:.35rem .6rem .35rem 0;vertical-align:top}tbody tr:last-child td{border-bottom:0}
 td ul{margin:0;padding-left:1.1rem}.rows{font-family:ui-monospace,monospace;font-size:.82rem;overflow-wrap:anywhere}
-summary{cursor:pointer;font-weight:600}thead[hidden]{display:none}
+thead[hidden]{display:none}
+.gx td:first-child{width:5rem}.gx td:nth-child(3){width:16rem}
 i.fas{font-style:normal;font-weight:700}i.text-success::before{content:"\\2713";color:var(--good)}
+
 i.text-danger::before{content:"\\2717";color:var(--bad)}i.text-warning::before{content:"!";color:var(--warn)}
 .badge{border:1px solid var(--line);border-radius:.3rem;padding:0 .3rem;font-size:.85em}
 """
-_FROM_OUTSIDE = re.compile(r"<(script|style)\b.*?</\1>|<(?:link|img|iframe)\b[^>]*>", re.DOTALL | re.IGNORECASE)
+# Scripts, what would be loaded from outside, and ids that several tables would share.
+_UNWANTED = re.compile(
+    r"<(script|style)\b.*?</\1>|<(?:link|img|iframe)\b[^>]*>|\sid=\"?(?:section|content-block)[\w-]*\"?", re.DOTALL | re.IGNORECASE
+)
+_NOTHING_FROM_OUTSIDE = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
 
 
 def write_docs(folder: Path, title: str, facts: Mapping[str, object], stops: Sequence[str], judgement: Judgement) -> None:
@@ -34,11 +40,11 @@ def write_docs(folder: Path, title: str, facts: Mapping[str, object], stops: Seq
     parts = [f"<h1>{escape(title)}</h1>", _verdict(judgement.results, stops), _facts(facts), _stops(stops)]
     if unmet:
         parts.append(f"<h2>Not met</h2>{_table(unmet)}")
-    parts.append(f"<h2>Every expectation</h2>{_table(judgement.results)}")
+    parts.append(f"<h2>Met</h2>{_table([one for one in judgement.results if one.success])}")
     for name, section in judgement.sections.items():
-        parts.append(f'<h2 id="{name}">{name}</h2><div class="card">{_FROM_OUTSIDE.sub("", section)}</div>')
+        parts.append(f'<h2 id="{name}">{name}</h2><div class="card gx">{_UNWANTED.sub("", section)}</div>')
     folder.mkdir(parents=True, exist_ok=True)
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    head = f'<meta charset="utf-8">{_NOTHING_FROM_OUTSIDE}<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     page = f'<!doctype html><html lang="en"><head>{head}<style>{_STYLE}</style></head><body>{"".join(parts)}</body></html>\n'
     (folder / "index.html").write_text(page, encoding="utf-8")
 
@@ -69,6 +75,7 @@ def _line(one: Result) -> str:
     mark = "✓" if one.success else "✗" if one.stops else "!"
     color = "good" if one.success else "bad" if one.stops else "warn"
     cells = [f'<span class="{color}">{mark}</span>', f'<a href="#{one.table}">{one.table}</a>']
-    cells += [escape(text) for text in (one.column, one.expectation, one.severity, one.observed)]
+    cells += [escape(one.column), f'{escape(one.expectation)}<p class="faint">{escape(one.notes)}</p>']
+    cells += [escape(one.severity), escape(one.observed)]
     cells.append(f'<span class="rows">{"<br>".join(map(escape, one.rows))}</span>')
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

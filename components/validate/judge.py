@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -27,6 +27,7 @@ class Result:
     success: bool
     observed: str
     rows: list[str]
+    notes: str
     source: str
 
     @property
@@ -56,14 +57,15 @@ def judge(tables: Mapping[str, pd.DataFrame], expected: Sequence[Expected], para
         if mine:
             outcome = _run(source, name, table, mine, build(mine, {name: list(table.columns)}, parameters))
             results += [_result(mine[one.expectation_config.meta["place"]], one) for one in outcome.results]
-            sections[name] = _section(outcome)
+            sections[name] = _section(outcome)  # last: it changes the outcome
     return Judgement(results, sections)
 
 
 def _source() -> Any:
     context = great_expectations().get_context(mode="ephemeral")
-    types = import_module("great_expectations.data_context.types.base")
-    context.variables.progress_bars = types.ProgressBarsConfig(globally=False)
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return context.data_sources.add_pandas("visionloop")
 
 
@@ -89,6 +91,14 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _escaped(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_escaped(one) for one in value]
+    return escape(value) if isinstance(value, str) else value
+
+
 def _raised(info: Any) -> str | None:
     """What an expectation raised: Great Expectations tells it flat, or by metric."""
     info = info or {}
@@ -111,25 +121,35 @@ def _result(written: Expected, outcome: Any) -> Result:
         success=outcome.success,
         observed=_observed(found),
         rows=rows,
+        notes=written.notes or "",
         source=written.source,
     )
 
 
 def _in_words(config: Any) -> str:
-    """`values to be between 16 and 20000 (of 90 %)` for expect_column_values_to_be_between with these arguments."""
+    """`values to be between 16 and 20000, for 90 % of the rows` for expect_column_values_to_be_between with these arguments."""
     kwargs = config.kwargs
     words = re.sub(r"^expect_(column_|table_)?(pair_|multicolumn_)?", "", config.type).replace("_", " ")
-    least, most = kwargs.get("min_value"), kwargs.get("max_value")
-    if "min_value" in kwargs or "max_value" in kwargs:
-        bounds = f"{_short(least)} and {_short(most)}" if least is not None and most is not None else ""
-        words = (
-            f"{words} {bounds}"
-            if bounds
-            else re.sub("between$", f"{'at least' if most is None else 'at most'} ", words) + _short(least if most is None else most)
-        )
+    if words == "values a to be greater than b":
+        words = f"{kwargs['column_A']} to be greater than {kwargs['column_B']}"
+    if bounds := _bounds(kwargs.get("min_value"), kwargs.get("max_value")):
+        words = words.removesuffix(" between") + bounds
     for name in ("value_set", "regex", "value", "threshold"):
         words += f" {_short(kwargs[name])}" if kwargs.get(name) is not None else ""
-    return f"{words}, for {kwargs['mostly']:.4g} of the rows" if kwargs.get("mostly", 1) != 1 else words
+    if (mostly := kwargs.get("mostly", 1)) != 1:
+        words += f", for {100 * mostly:.4g} % of the rows"
+    return f"{words}, where {_condition(kwargs['row_condition'])}" if kwargs.get("row_condition") else words
+
+
+def _bounds(least: object, most: object) -> str:
+    if least is not None and most is not None:
+        return f" between {_short(least)} and {_short(most)}"
+    said = [f" at {word} {_short(value)}" for word, value in (("least", least), ("most", most)) if value is not None]
+    return "".join(said)
+
+
+def _condition(condition: Any) -> str:
+    return str(condition["pass_through_filter"] if isinstance(condition, dict) and "pass_through_filter" in condition else condition)
 
 
 def _short(value: object) -> str:
@@ -156,10 +176,17 @@ def _row(key: Sequence[str], row: Mapping[str, Any]) -> str:
 
 
 def _section(outcome: Any) -> str:
-    """The results as Great Expectations renders them, section by section, without its page around them."""
-    renderer, view = (import_module(f"great_expectations.render.{name}") for name in ("renderer", "view"))
-    sections = renderer.ValidationResultsPageRenderer().render(outcome).sections[1:]  # the first holds counts and the time of day
-    frame = view.DefaultJinjaSectionView()
+    """The results as Great Expectations renders them, section by section, without its page around them.
+
+    It escapes nothing of what was found, and what was found may be the name of a file.
+    """
+    for one in outcome.results:
+        one.result = _escaped(one.result)
+    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaSectionView
+
+    sections = ValidationResultsPageRenderer().render(outcome).sections[1:]  # the first holds counts and the time of day
+    frame = DefaultJinjaSectionView()
     return "\n".join(
         frame.render({"section": one.to_json_dict(), "section_loop": {"index": place}}) for place, one in enumerate(sections, start=1)
     )

@@ -45,7 +45,7 @@ def report(layout: str, on_bad: str, found: "Catalog", stops: Sequence[Stop], re
         "corrections": applied(found.findings),
         "problems": dict(sorted(Counter(one.code for one in found.findings).items())),
         "stops": [{"reason": one.reason, "rows": one.rows[:_ROWS]} for one in stops],
-        "failed": [asdict(one) for one in results if not one.success],
+        "failed": [asdict(one) for one in sorted(results, key=lambda one: not one.stops) if not one.success],
         "met": [{name: value for name, value in asdict(one).items() if name != "rows"} for one in results if one.success],
     }
 

@@ -44,8 +44,14 @@ def test_a_stage_is_run_by_the_command_of_its_name(name: str) -> None:
 def test_every_dependency_is_a_file_or_folder_and_never_a_folder_of_code() -> None:
     for name in STAGES:
         for dep in definition(name)["deps"]:
-            if not dep.startswith(("outputs/", "data")):
+            if not dep.startswith(("outputs/", "data")) and dep != "expectations":
                 assert (ROOT / dep).is_file(), f"{name}: {dep}"
+
+
+def test_validation_follows_the_suites_whichever_are_added_and_nothing_else_of_their_folder() -> None:
+    assert "expectations" in definition("validate")["deps"]
+    assert {path.suffix for path in (ROOT / "expectations").iterdir()} == {".json", ".md"}
+    assert "/expectations/README.md" in (ROOT / ".dvcignore").read_text("utf-8").splitlines()
 
 
 def test_the_flow_submits_the_graph_of_dvc_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
