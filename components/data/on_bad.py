@@ -53,7 +53,7 @@ def stops(found: Catalog, on_bad: str, max_bad_fraction: float) -> list[Stop]:
     reasons = []
     outside = [one.where for one in found.findings if one.code in LEAVES_THE_DATASET]
     if outside:
-        reasons.append(Stop(f"{len(outside)} paths leave the dataset: put the files themselves in their place", outside))
+        reasons.append(Stop(f"paths that leave the dataset: {len(outside)}; put the files themselves in their place", outside))
     for what, table, name in (("images", found.images, "path"), ("boxes", found.boxes, "box_id")):
         blamed, count = _bad_rows(table)
         if len(blamed) > max_bad_fraction * count:
@@ -61,7 +61,7 @@ def stops(found: Catalog, on_bad: str, max_bad_fraction: float) -> list[Stop]:
             reasons.append(Stop(f"{len(blamed)} of {count} {what} are bad, {allowed}", list(blamed[name])))
     if on_bad == FAIL and (findings := bad(found.findings)):
         named = [f"{one.where}: {one.code}" for one in findings]
-        reasons.append(Stop(f"{len(findings)} findings are bad, and validate.on_bad is fail", named))
+        reasons.append(Stop(f"bad findings: {len(findings)}, and validate.on_bad is fail", named))
     return reasons
 
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.errors import UsageError
@@ -98,11 +98,23 @@ def _filled(one: Expected, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_unknown_columns(one: Expected, names: Sequence[str], kwargs: dict[str, Any], columns: Sequence[str]) -> None:
-    for name in names:
-        value = kwargs.get(name)
-        for column in value if isinstance(value, list) else [value]:
-            if isinstance(column, str) and column not in columns:
+    condition = kwargs.get("row_condition")
+    for value in [*(kwargs.get(name) for name in names), None if isinstance(condition, str) else condition]:
+        for column in _columns_in(value):
+            if column not in columns:
                 raise UsageError(f"{one.where}: {one.table} has no column {column!r}; {nearest(column, columns)}")
+
+
+def _columns_in(value: object) -> Iterator[str]:
+    """The columns that an argument names: a name, a list of them, or a condition on rows as Great Expectations writes it."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _columns_in(one)
+    elif isinstance(value, dict):
+        column = value.get("column")
+        yield from _columns_in(column.get("name") if isinstance(column, dict) else value.get("conditions"))
 
 
 def _in_words(error: ValueError, kwargs: dict[str, Any]) -> str:

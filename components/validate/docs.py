@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from components.validate.judge import Judgement, Result
 
@@ -41,8 +43,7 @@ def write_docs(folder: Path, title: str, facts: Mapping[str, object], stops: Seq
     if unmet:
         parts.append(f"<h2>Not met</h2>{_table(unmet)}")
     parts.append(f"<h2>Met</h2>{_table([one for one in judgement.results if one.success])}")
-    for name, section in judgement.sections.items():
-        parts.append(f'<h2 id="{name}">{name}</h2><div class="card gx">{_UNWANTED.sub("", section)}</div>')
+    parts += [f'<h2 id="{name}">{name}</h2><div class="card gx">{shown}</div>' for name, shown in _sections(judgement).items()]
     folder.mkdir(parents=True, exist_ok=True)
     head = f'<meta charset="utf-8">{_NOTHING_FROM_OUTSIDE}<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     page = f'<!doctype html><html lang="en"><head>{head}<style>{_STYLE}</style></head><body>{"".join(parts)}</body></html>\n'
@@ -79,3 +80,34 @@ def _line(one: Result) -> str:
     cells += [escape(one.severity), escape(one.observed)]
     cells.append(f'<span class="rows">{"<br>".join(map(escape, one.rows))}</span>')
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _sections(judgement: Judgement) -> dict[str, str]:
+    """Each table's results as Great Expectations renders them, section by section, without its page around them.
+
+    It escapes nothing of what was found, and what was found may be the name of a file.
+    """
+    if not judgement.outcomes:
+        return {}
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view.view import DefaultJinjaSectionView
+
+    view: Any = DefaultJinjaSectionView()
+    sections = {}
+    for name, outcome in judgement.outcomes.items():
+        safe = copy(outcome)
+        safe.results = [copy(one) for one in outcome.results]
+        for one in safe.results:
+            one.result = _escaped(one.result)
+        shown = ValidationResultsPageRenderer().render(safe).sections[1:]  # the first holds counts and the time of day
+        pages = (view.render({"section": one.to_json_dict(), "section_loop": {"index": place}}) for place, one in enumerate(shown, start=1))
+        sections[name] = _UNWANTED.sub("", "\n".join(pages))
+    return sections
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _escaped(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_escaped(one) for one in value]
+    return escape(value) if isinstance(value, str) else value

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -38,10 +37,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Every result, table by table in the order of the suites, and each table's results as HTML of the data docs."""
+    """Every result, table by table in the order of the suites, and by table Great Expectations' own results."""
 
     results: list[Result]
-    sections: dict[str, str]
+    outcomes: dict[str, Any]
 
 
 def judge(tables: Mapping[str, pd.DataFrame], expected: Sequence[Expected], parameters: Mapping[str, Any]) -> Judgement:
@@ -51,14 +50,14 @@ def judge(tables: Mapping[str, pd.DataFrame], expected: Sequence[Expected], para
     cannot be worked out on these rows.
     """
     source = _source()
-    results, sections = [], {}
+    results, outcomes = [], {}
     for name, table in tables.items():
         mine = [one for one in expected if one.table == name]
         if mine:
-            outcome = _run(source, name, table, mine, build(mine, {name: list(table.columns)}, parameters))
-            results += [_result(mine[one.expectation_config.meta["place"]], one) for one in outcome.results]
-            sections[name] = _section(outcome)  # last: it changes the outcome
-    return Judgement(results, sections)
+            built = build(mine, {name: list(table.columns)}, parameters)
+            outcomes[name] = _run(source, name, table, mine, built)
+            results += [_result(*each) for each in zip(mine, built, outcomes[name].results, strict=True)]
+    return Judgement(results, outcomes)
 
 
 def _source() -> Any:
@@ -91,14 +90,6 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _escaped(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _escaped(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_escaped(one) for one in value]
-    return escape(value) if isinstance(value, str) else value
-
-
 def _raised(info: Any) -> str | None:
     """What an expectation raised: Great Expectations tells it flat, or by metric."""
     info = info or {}
@@ -108,14 +99,14 @@ def _raised(info: Any) -> str | None:
     return None
 
 
-def _result(written: Expected, outcome: Any) -> Result:
+def _result(written: Expected, built: Any, outcome: Any) -> Result:
     config, found = outcome.expectation_config, outcome.result
     columns = [config.kwargs[name] for name in ("column", "column_A", "column_B") if config.kwargs.get(name)]
     columns += config.kwargs.get("column_list") or []
     rows = [] if outcome.success else [_row(KEYS[written.table], one) for one in found.get("partial_unexpected_index_list") or []]
     return Result(
         table=written.table,
-        expectation=written.description or _in_words(config),
+        expectation=written.description or _in_words(config.type, config.kwargs, getattr(built, "row_condition", None)),
         column=", ".join(columns),
         severity=written.severity,
         success=outcome.success,
@@ -126,10 +117,9 @@ def _result(written: Expected, outcome: Any) -> Result:
     )
 
 
-def _in_words(config: Any) -> str:
+def _in_words(kind: str, kwargs: Mapping[str, Any], condition: object) -> str:
     """`values to be between 16 and 20000, for 90 % of the rows` for expect_column_values_to_be_between with these arguments."""
-    kwargs = config.kwargs
-    words = re.sub(r"^expect_(column_|table_)?(pair_|multicolumn_)?", "", config.type).replace("_", " ")
+    words = re.sub(r"^expect_(column_|table_)?(pair_|multicolumn_)?", "", kind).replace("_", " ")
     if words == "values a to be greater than b":
         words = f"{kwargs['column_A']} to be greater than {kwargs['column_B']}"
     if bounds := _bounds(kwargs.get("min_value"), kwargs.get("max_value")):
@@ -138,7 +128,7 @@ def _in_words(config: Any) -> str:
         words += f" {_short(kwargs[name])}" if kwargs.get(name) is not None else ""
     if (mostly := kwargs.get("mostly", 1)) != 1:
         words += f", for {100 * mostly:.4g} % of the rows"
-    return f"{words}, where {_condition(kwargs['row_condition'])}" if kwargs.get("row_condition") else words
+    return f"{words}, where {condition!r}" if condition else words
 
 
 def _bounds(least: object, most: object) -> str:
@@ -146,10 +136,6 @@ def _bounds(least: object, most: object) -> str:
         return f" between {_short(least)} and {_short(most)}"
     said = [f" at {word} {_short(value)}" for word, value in (("least", least), ("most", most)) if value is not None]
     return "".join(said)
-
-
-def _condition(condition: Any) -> str:
-    return str(condition["pass_through_filter"] if isinstance(condition, dict) and "pass_through_filter" in condition else condition)
 
 
 def _short(value: object) -> str:
@@ -173,20 +159,3 @@ def _row(key: Sequence[str], row: Mapping[str, Any]) -> str:
     name = " ".join(str(row[column]) for column in key if row.get(column) is not None)
     values = ", ".join(f"{column} {_short(value)}" for column, value in row.items() if column not in key)
     return f"{name}: {values}" if values else name
-
-
-def _section(outcome: Any) -> str:
-    """The results as Great Expectations renders them, section by section, without its page around them.
-
-    It escapes nothing of what was found, and what was found may be the name of a file.
-    """
-    for one in outcome.results:
-        one.result = _escaped(one.result)
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaSectionView
-
-    sections = ValidationResultsPageRenderer().render(outcome).sections[1:]  # the first holds counts and the time of day
-    frame = DefaultJinjaSectionView()
-    return "\n".join(
-        frame.render({"section": one.to_json_dict(), "section_loop": {"index": place}}) for place, one in enumerate(sections, start=1)
-    )

@@ -25,7 +25,7 @@ HOMES = {
     "dvc_data": {"pipelines/versions.py"},
     "dvc_objects": {"pipelines/versions.py"},
     "cleanlab": {"components/data/suspects/classification.py", "components/data/suspects/detection.py"},
-    "great_expectations": {"components/validate/checks.py", "components/validate/judge.py"},
+    "great_expectations": {f"components/validate/{name}.py" for name in ("checks", "docs", "judge")},
     "albumentations": {"components/augment/augmenter.py", "components/augment/policies.py", "components/augment/preview.py"},
 }
 

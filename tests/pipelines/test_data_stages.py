@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,15 +8,23 @@ import pandas as pd
 import pytest
 
 from components.data import tables
-from components.errors import DataError, VisionloopError
+from components.errors import DataError
 from pipelines.paths import Paths
 from pipelines.stages import split, validate
 from tests.images import make_classification, make_detection_voc
+from tests.project import ROOT
+
+
+def project(root: Path) -> Paths:
+    """A folder with nothing but the suites of expectations."""
+    shutil.copytree(ROOT / "expectations", root / "expectations")
+    return Paths(root)
 
 
 def settings(**changed: object) -> SimpleNamespace:
     dataset = SimpleNamespace(format="auto", group_pattern=None, near_duplicates=True)
     own = {"on_bad": "quarantine", "max_bad_fraction": 0.2, "min_side": 16, "max_side": 999, "min_images_per_class": 2, "labels": None}
+    own["expectations"] = {}
     return SimpleNamespace(
         seed=0,
         data=SimpleNamespace(classification=dataset, detection=dataset),
@@ -30,7 +39,7 @@ def read(folder: Path) -> tuple[object, object, list[str], dict[str, object]]:
 
 
 def test_both_halves_end_to_end_with_a_broken_image(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
+    paths = project(tmp_path)
     make_classification(paths.data / "classification", classes=3, per_class=8)
     make_detection_voc(paths.data / "detection", images=12)
     (paths.data / "classification" / "class_1" / "003.png").write_bytes(b"junk")
@@ -51,7 +60,7 @@ def test_both_halves_end_to_end_with_a_broken_image(tmp_path: Path) -> None:
 
 
 def test_an_absent_half_is_empty_tables_and_said_and_the_same_bytes_twice(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
+    paths = project(tmp_path)
     make_detection_voc(paths.data / "detection", images=12)
     contents = []
     for _ in range(2):
@@ -67,40 +76,11 @@ def test_an_absent_half_is_empty_tables_and_said_and_the_same_bytes_twice(tmp_pa
 def test_no_data_at_all_is_refused_with_the_commands_to_run(tmp_path: Path) -> None:
     (tmp_path / "data" / "classification").mkdir(parents=True)
     with pytest.raises(DataError, match="visionloop data sample"):
-        validate.run(Paths(tmp_path), settings())
-
-
-@pytest.mark.parametrize(("on_bad", "fails"), [("quarantine", False), ("fail", True), ("report", False)])
-def test_on_bad(tmp_path: Path, on_bad: str, fails: bool) -> None:
-    paths = Paths(tmp_path)
-    make_classification(paths.data / "classification", classes=2, per_class=8)
-    (paths.data / "classification" / "class_1" / "003.png").write_bytes(b"junk")
-    assert stopped(paths, settings(on_bad=on_bad)) is fails
-
-
-@pytest.mark.parametrize(("on_bad", "fails"), [("quarantine", True), ("report", False)])
-def test_a_failed_expectation_ends_with_code_1_after_the_report(tmp_path: Path, on_bad: str, fails: bool) -> None:
-    paths = Paths(tmp_path)
-    make_classification(paths.data / "classification", classes=2, per_class=8)
-    for file in sorted((paths.data / "classification" / "class_0").iterdir())[1:]:
-        file.unlink()
-    assert stopped(paths, settings(on_bad=on_bad)) is fails
-    report = json.loads((paths.validate("classification") / "report.json").read_text())
-    (failed,) = [one for one in report["expectations"] if not one["success"]]
-    assert failed["table"] == "classes" and "class_0" in failed["observed"] and report["success"] is False
-
-
-def stopped(paths: Paths, wanted: SimpleNamespace) -> bool:
-    try:
-        validate.run(paths, wanted)
-    except VisionloopError as error:
-        assert error.exit_code == 1 and "quarantine.csv" in str(error)
-        return True
-    return False
+        validate.run(project(tmp_path), settings())
 
 
 def test_leakage_in_a_given_split_stops_the_split_by_name(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
+    paths = project(tmp_path)
     for name in ("train", "test"):
         make_classification(paths.data / "classification" / name, classes=2, per_class=4, seed=7)
     validate.run(paths, settings(on_bad="report"))
