@@ -54,6 +54,14 @@ def report(paths: Paths, task: str = "classification") -> dict[str, Any]:
     return dict(json.loads((paths.validate(task) / "report.json").read_text("utf-8")))
 
 
+def shorten(folder: Path, **columns: set[str]) -> None:
+    """Leave of the suites only the expectations about these columns, by table."""
+    for path in folder.glob("*.json"):
+        suite = json.loads(path.read_text("utf-8"))
+        suite["expectations"] = [one for one in suite["expectations"] if one["kwargs"].get("column") in columns.get(path.stem, ())]
+        path.write_text(json.dumps(suite), "utf-8")
+
+
 def nothing(_: Path) -> None:
     return None
 
@@ -123,7 +131,8 @@ def test_on_bad(
     wanted: dict[str, tuple[int, int]],
     on_bad: str,
 ) -> None:
-    monkeypatch.setattr(validate, "write_docs", lambda *_: None)  # half the time, and of no matter here
+    monkeypatch.setattr(validate, "write_docs", lambda *_: None)  # most of the time, as are the expectations that do not matter here
+    shorten(paths.expectations, classes={"images"}, images_kept={"brightness"})
     spoil(paths.data / "classification")
     code = run(paths, on_bad=on_bad, max_bad_fraction=0.1)
     found = report(paths)
@@ -138,7 +147,7 @@ def test_on_bad(
     ("spoil", "on_bad", "named"),
     [
         (undecodable_many, "report", ["5 of 24 images are bad", "classification/class_1/000.png"]),
-        (undecodable, "fail", ["bad findings: 1", "classification/class_1/003.png: not-an-image"]),
+        (undecodable, "fail", ["bad findings: 1", "classification/class_1/003.png"]),
         (outside, "quarantine", ["paths that leave the dataset: 1", "classification/class_0/link.png"]),
         (lonely, "quarantine", ["values to be at least 2", "class_0: images 1"]),
         (too_small_many, "quarantine", ["8 of 32 images are bad", "classification/class_0/tiny0.png"]),
