@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.data.formats.corrections import applied
 from components.data.on_bad import REPORT, Stop
-from components.data.tables import OK
+from components.data.tables import DETECTION, OK
 from components.errors import VisionloopError
 from components.validate.judge import Result
 from components.validate.judged import class_table
@@ -52,7 +52,7 @@ def report(layout: str, on_bad: str, found: "Catalog", stops: Sequence[Stop], re
 
 def write_metrics(path: Path, reports: dict[str, Report]) -> None:
     """The numbers `dvc metrics diff` shows: for each dataset what was found, kept and left out, and how many expectations failed."""
-    numbers = {task: _numbers(one) for task, one in reports.items() if "skipped" not in one}
+    numbers = {task: _numbers(task, one) for task, one in reports.items() if "skipped" not in one}
     path.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
 
 
@@ -65,7 +65,7 @@ def show(paths: Paths, reports: dict[str, Report]) -> None:
     if refused:
         first = paths.validate(refused[0])
         raise ValidationError(
-            f"validation of {' and '.join(refused)} failed, for the reasons above. Mend the data, or change what is expected of them: "
+            f"validation failed for {' and '.join(refused)}, as the table above says. Mend the data, or change what is expected of them: "
             f"`validate` in params.yaml, the suites in {paths.expectations.name}/. Every file that is left out is named in "
             f"{first / 'quarantine.csv'}; the page to look at is {first / 'docs' / 'index.html'}"
         )
@@ -76,10 +76,11 @@ def _kept(status: "pd.Series") -> dict[str, int]:
     return {"found": len(status), "kept": kept, "quarantined": len(status) - kept}
 
 
-def _numbers(one: Report) -> dict[str, Any]:
+def _numbers(task: str, one: Report) -> dict[str, Any]:
     failed = Counter(unmet["severity"] for unmet in one["failed"])
     expectations = {"met": len(one["met"]), "failed": failed["critical"], "warnings": failed["warning"] + failed["info"]}
-    return {"images": one["images"], "boxes": one["boxes"], "classes": len(one["classes"]), "expectations": expectations}
+    boxes = {"boxes": one["boxes"]} if task == DETECTION else {}
+    return {"images": one["images"], **boxes, "classes": len(one["classes"]), "expectations": expectations}
 
 
 def _print(reports: dict[str, Report]) -> None:

@@ -157,7 +157,7 @@ def test_what_stops_is_named_in_the_terminal_the_report_and_the_page(
     paths: Paths, capsys: pytest.CaptureFixture[str], spoil: Spoil, on_bad: str, named: list[str]
 ) -> None:
     spoil(paths.data / "classification")
-    with pytest.raises(VisionloopError, match=r"validation of classification failed.*quarantine\.csv.*index\.html"):
+    with pytest.raises(VisionloopError, match=r"validation failed for classification.*quarantine\.csv.*index\.html"):
         validate.run(paths, settings.parse(yaml.safe_load(paths.params.read_text()) | {"validate": _block(paths, on_bad=on_bad)}))
     said = re.sub(r"[│\s]", "", capsys.readouterr().err)
     found = report(paths)
@@ -257,6 +257,7 @@ def test_metrics_are_numbers_of_what_was_found_and_kept(paths: Paths) -> None:
     metrics = json.loads((paths.outputs / "validate" / "metrics.json").read_text())
     assert list(metrics) == ["classification"]
     assert metrics["classification"]["images"] == {"found": IMAGES, "kept": IMAGES - 1, "quarantined": 1}
+    assert "boxes" not in metrics["classification"]
     assert metrics["classification"]["classes"] == 2 and metrics["classification"]["expectations"]["failed"] == 0
 
 
