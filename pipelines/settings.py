@@ -220,6 +220,9 @@ def _refuse_impossible(settings: Settings, source: str) -> None:
     shares = {name: getattr(settings.split, name) for name in ("train", "val", "test")}
     if min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
         raise UsageError(f"{source}: split is {shares}, expected three shares above 0 that add up to 1")
+    own = settings.validate
+    if not 0 <= own.max_bad_fraction <= 1 or not 1 <= own.min_side <= own.max_side:
+        raise UsageError(f"{source}: validate: max_bad_fraction must lie in 0..1, min_side be 1 or more, max_side no less than min_side")
     for model in settings.models.values():
         config = model.train
         if min(config.epochs, config.batch_size, config.threads) < 1 or not 0 <= config.frozen_epochs < config.epochs:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from components.data import catalog, on_bad, tables
 from components.data.facts import Facts, measure_all
-from components.data.findings import Finding, bad
-from components.data.formats import is_present, read_dataset
+from components.data.findings import BAD, Finding
+from components.data.formats import Listing, is_present, read_dataset
 from components.data.formats.corrections import applied
 from components.errors import DataError
 from components.validate.checks import build
@@ -137,8 +137,8 @@ def _tell(task: str, paths: Paths, report: dict[str, Any], findings: list[Findin
     log.info("%s (%s): images %s; boxes %s; %d classes", task, report["layout"], images, boxes, len(report["classes"]))
     if told := applied(findings):
         log.info("%s: %s", task, told)
-    left_out = bad(findings)
-    for one in left_out[:_SHOWN]:
+    named = [one for one in findings if one.severity == BAD or one.code in on_bad.BEYOND_LIMITS]
+    for one in named[:_SHOWN]:
         log.warning("%s: %s: %s, expected %s; %s", one.where, one.code, one.found, one.expected, one.remedy)
-    if len(left_out) > _SHOWN:
-        log.warning("%d more in %s", len(left_out) - _SHOWN, paths.validate(task) / "quarantine.csv")
+    if len(named) > _SHOWN:
+        log.warning("%d more in %s", len(named) - _SHOWN, paths.validate(task) / "quarantine.csv")

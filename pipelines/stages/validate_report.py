@@ -99,5 +99,5 @@ def _print(reports: dict[str, Report]) -> None:
 
 
 def _some(rows: Sequence[str]) -> str:
-    more = [f"... ({len(rows) - _ROWS_IN_TABLE} more named in report.json)"] if len(rows) > _ROWS_IN_TABLE else []
+    more = ["... more in report.json"] if len(rows) > _ROWS_IN_TABLE else []
     return "\n".join([*rows[:_ROWS_IN_TABLE], *more])

@@ -1,4 +1,6 @@
+import json
 import logging
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,6 +131,35 @@ def test_a_changed_stage_or_one_after_a_changed_one_is_run(
     monkeypatch.setattr(flows, "get_run_logger", lambda: logging.getLogger("test"))
     monkeypatch.setattr(flows.dvc_stages, "reproduce", lambda *_: True)
     assert flows.stage.fn(str(tmp_path), "split", upstream, fresh, threading.Lock(), 1.0) is True
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_validation_found_is_an_artifact_most_of_all_when_it_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: bool
+) -> None:
+    import threading
+
+    folder = tmp_path / "outputs" / "validate" / "detection"
+    unmet = {"table": "boxes_kept", "column": "area", "expectation": "values to be at most 1", "severity": "critical", "observed": "1 of 2"}
+
+    def reproduce(*_: object) -> bool:
+        folder.mkdir(parents=True)
+        (folder / "report.json").write_text(json.dumps({"stops": [], "failed": [unmet] if fails else [], "met": []}))
+        if fails:
+            raise StageFailed("validate", 1, "stage validate: no")
+        return True
+
+    shown: list[Any] = []
+    monkeypatch.setattr(flows, "get_run_logger", lambda: logging.getLogger("test"))
+    monkeypatch.setattr(flows, "create_table_artifact", lambda table, key, description: shown.append((key, table)))
+    monkeypatch.setattr(flows.dvc_stages, "reproduce", reproduce)
+    for name in ("split", "validate"):
+        try:
+            flows.stage.fn(str(tmp_path), name, [], False, threading.Lock(), 1.0)
+        except StageFailed:
+            assert fails
+        shutil.rmtree(folder) if name == "split" else None
+    assert shown == ([("validation", [{"dataset": "detection", "verdict": "failed", **unmet}])] if fails else [])
 
 
 def test_tasks_are_cached_by_dvc_alone_and_no_result_is_pickled() -> None:

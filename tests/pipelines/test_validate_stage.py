@@ -172,6 +172,14 @@ def _block(paths: Paths, **changed: Any) -> dict[str, Any]:
     return dict(yaml.safe_load(paths.params.read_text("utf-8"))["validate"]) | changed
 
 
+def test_report_names_what_it_keeps(paths: Paths, caplog: pytest.LogCaptureFixture) -> None:
+    too_small(paths.data / "classification")
+    assert run(paths, on_bad="report") == 0
+    assert "classification/class_0/tiny.png: too-small: is 8 x 8 pixels" in caplog.text
+    written = (paths.validate("classification") / "quarantine.csv").read_text("utf-8")
+    assert "classification/class_0/tiny.png" in written and report(paths)["problems"] == {"too-small": 1}
+
+
 def test_a_users_expectation_in_params_passes_fails_or_warns(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     def wish(severity: str, least: int) -> dict[str, Any]:
         one = {"type": BETWEEN, "kwargs": {"column": "width", "min_value": least}, "severity": severity}
