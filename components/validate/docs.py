@@ -55,7 +55,7 @@ def _verdict(results: Sequence[Result], stops: Sequence[str]) -> str:
     failed = sum(one.stops for one in unmet)
     counts = f"{len(results) - len(unmet)} of {len(results)} expectations are met"
     if stops or failed:
-        return f'<p class="bad"><b>Validation failed.</b> {counts}; {failed} that are not are critical.</p>'
+        return f'<p class="bad"><b>Validation failed.</b> {counts}; not met: {failed} critical, {len(unmet) - failed} other.</p>'
     return f'<p class="good"><b>Validation passed.</b> {counts}.</p>'
 
 

@@ -67,7 +67,8 @@ def _with_image_columns(images: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFra
 def _with_box_columns(boxes: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     image = boxes[["image_id"]].merge(images.drop_duplicates("image_id")[["image_id", "path", "width", "height"]], how="left")
     width, height = (_numbers(boxes[f"{axis}_max"]) - _numbers(boxes[f"{axis}_min"]) for axis in "xy")
-    wide, high = (_numbers(image[name]).set_axis(boxes.index) * side for name, side in (("width", width), ("height", height)))
+    # Rounded, so that a box of 20 pixels is not a hair narrower for having been a fraction.
+    wide, high = ((_numbers(image[name]).set_axis(boxes.index) * side).round(3) for name, side in (("width", width), ("height", height)))
     return _in_words(boxes).assign(
         path=image["path"].to_numpy(),
         width=width,

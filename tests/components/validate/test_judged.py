@@ -71,6 +71,15 @@ def test_boxes_have_sides_in_fractions_and_pixels_and_the_path_of_their_image(ju
     assert of_a_broken_image["path"] == "2.png" and pd.isna(of_a_broken_image["width_px"])
 
 
+@pytest.mark.parametrize(("side", "pixels"), [(328, 20), (309, 7), (1333, 3)])
+def test_a_box_of_whole_pixels_is_as_wide_as_it_was_drawn(side: int, pixels: int) -> None:
+    images = tables.frame([image(0, width=side, height=side)], tables.IMAGES)
+    lefts = range(0, side - pixels, 7)
+    rows = [box(left, 0, x_min=left / side, x_max=(left + pixels) / side) for left in lefts]
+    kept = judged_tables("detection", images, tables.frame(rows, tables.BOXES), ["tree"])["boxes_kept"]
+    assert set(kept["width_px"]) == {float(pixels)}
+
+
 def test_classes_are_counted_among_what_is_kept(judged: dict[str, pd.DataFrame]) -> None:
     counted = judged["classes"].set_index("label")
     assert counted["images"].to_dict() == {"a": 2, "bush": 1, "tree": 2, "none": 0}
