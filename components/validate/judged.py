@@ -26,7 +26,7 @@ def judged_tables(task: str, images: pd.DataFrame, boxes: pd.DataFrame, classes:
     """
     kept_images, kept_boxes = usable(images, boxes)
     tables = {
-        "images_found": _with_image_columns(_without_copies(images), boxes),
+        "images_found": _with_image_columns(images, boxes),
         "images_kept": _with_image_columns(kept_images, kept_boxes),
         "classes": class_table(kept_images, kept_boxes, classes),
     }
@@ -78,12 +78,6 @@ def _with_box_columns(boxes: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame
         height_px=high,
         aspect_ratio=(wide / high).where(high > 0),
     )
-
-
-def _without_copies(images: pd.DataFrame) -> pd.DataFrame:
-    """Byte-identical copies are left out but not bad: they must not use up the share of bad files."""
-    only_a_copy = pd.Series([list(problems) == ["duplicate"] for problems in images["problems"]], index=images.index, dtype=bool)
-    return images[~only_a_copy].reset_index(drop=True)
 
 
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:

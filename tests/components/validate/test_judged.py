@@ -47,8 +47,8 @@ def judged() -> dict[str, pd.DataFrame]:
     return judged_tables("detection", images, boxes, ["a", "bush", "tree", "none"])
 
 
-def test_found_are_all_but_copies_and_kept_those_that_are_ok(judged: dict[str, pd.DataFrame]) -> None:
-    assert list(judged["images_found"]["path"]) == ["0.png", "1.png", "2.png", "4.png"]
+def test_found_are_all_and_kept_those_that_are_ok(judged: dict[str, pd.DataFrame]) -> None:
+    assert list(judged["images_found"]["path"]) == ["0.png", "1.png", "2.png", "3.png", "4.png"]
     assert list(judged["images_kept"]["path"]) == ["0.png", "1.png"]
     assert list(judged["boxes_found"]["box_id"]) == [f"box {number}" for number in range(5)]
     assert list(judged["boxes_kept"]["box_id"]) == ["box 0", "box 2", "box 3"]
@@ -58,7 +58,7 @@ def test_images_have_shape_boxes_and_problems_in_words(judged: dict[str, pd.Data
     found = judged["images_found"].set_index("path")
     assert found.loc["0.png", ["aspect_ratio", "megapixels", "boxes"]].tolist() == [2.0, 0.02, 2]
     assert found.loc["1.png", "boxes"] == 1 and found.loc["4.png", "boxes"] == 0
-    assert found["problems"].where(found["problems"].notna(), None).tolist() == [None, None, "truncated", "truncated"]
+    assert found["problems"].where(found["problems"].notna(), None).tolist() == [None, None, "truncated", "duplicate", "truncated"]
     assert found.loc["2.png", ["aspect_ratio", "megapixels"]].isna().all()
 
 
