@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from components.data import groups, sets
+from components.data.codes.code import NOTE
 from components.data.facts import Facts
 from components.data.findings import Finding, finding
 from components.data.formats.listing import CORNERS, Listing
@@ -19,7 +20,8 @@ class Rules:
 
     `group_pattern` is a regular expression whose first group, searched in the file's name without suffix, then in its
     path, names the images that belong together, where the dataset itself does not. `near_duplicates` also groups what
-    looks alike, as `components.data.groups` says.
+    looks alike, as `components.data.groups` says. An image outside the sides is kept, and its finding a note, where
+    `keep_beyond` says so.
     """
 
     min_side: int
@@ -27,6 +29,7 @@ class Rules:
     labels: Sequence[str] | None = None
     group_pattern: str | None = None
     near_duplicates: bool = True
+    keep_beyond: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,8 @@ def _image_row(task: str, row: Row, facts: Facts, rules: Rules, found: list[Find
     problems = [*row["problems"], *facts["problems"]]
     found += [finding(code, path, text, **values) for code, text, values in facts["findings"]]
     if not facts["problems"] and (limit := _side_problem(path, facts, rules)) is not None:
-        problems.append(limit.code)
-        found.append(limit)
+        problems += [] if rules.keep_beyond else [limit.code]
+        found.append(replace(limit, severity=NOTE) if rules.keep_beyond else limit)
     if row["label"] is not None and rules.labels is not None and row["label"] not in rules.labels:
         problems.append("label-not-allowed")
         found.append(_not_allowed(path, None, row["label"], rules))

@@ -1,23 +1,21 @@
 """What becomes of bad data by `validate.on_bad`: left out, kept and named, or reason to stop.
 
-`quarantine` leaves out what is bad and goes on. `fail` stops at anything bad. `report` keeps what is whole and only
-lies beyond a limit; what no training can use is left out all the same. What stops a run always: a share of bad images
+`quarantine` leaves out what is bad and goes on. `fail` stops at anything bad. `report` keeps an image that only lies
+beyond min_side or max_side (`catalog.Rules.keep_beyond`); what no training can use is left out all the same. What stops a run always: a share of bad images
 or boxes above `max_bad_fraction`, and paths that leave the dataset.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
 from components.data.catalog import Catalog
-from components.data.codes.code import BAD, NOTE
+from components.data.codes.code import BAD
 from components.data.findings import CODES, bad
-from components.data.tables import OK, QUARANTINED
+from components.data.tables import OK
 
-QUARANTINE, FAIL, REPORT = "quarantine", "fail", "report"
-BEYOND_LIMITS = frozenset({"too-small", "too-large"})
+FAIL, REPORT = "fail", "report"
 LEAVES_THE_DATASET = frozenset({"link-outside"})
-_OF_THE_IMAGE = "image-quarantined"
 
 
 @dataclass(frozen=True)
@@ -26,26 +24,6 @@ class Stop:
 
     reason: str
     rows: list[str]
-
-
-def apply(found: Catalog, on_bad: str) -> Catalog:
-    """The catalogue with `report` obeyed: images that are only beyond a limit are kept, with their boxes, and their findings notes.
-
-    Of images with the same bytes only the first is kept. Any other `on_bad` changes nothing.
-    """
-    if on_bad != REPORT:
-        return found
-    images, boxes = found.images.copy(), found.boxes.copy()
-    only_limits = [bool(len(codes)) and set(codes) <= BEYOND_LIMITS for codes in images["problems"]]
-    kept = pd.Series(only_limits, index=images.index, dtype=bool) & ~images["image_id"].duplicated()
-    images.loc[kept, "status"] = OK
-    freed = boxes["image_id"].isin(images.loc[kept, "image_id"])
-    left = [[code for code in codes if not free or code != _OF_THE_IMAGE] for codes, free in zip(boxes["problems"], freed, strict=True)]
-    boxes["problems"] = pd.Series(left, index=boxes.index, dtype=object)
-    boxes["status"] = [QUARANTINED if codes else OK for codes in left]
-    paths = set(images.loc[kept, "path"])
-    findings = [replace(one, severity=NOTE) if one.file in paths and one.code in BEYOND_LIMITS else one for one in found.findings]
-    return replace(found, images=images, boxes=boxes, findings=findings)
 
 
 def stops(found: Catalog, on_bad: str, max_bad_fraction: float) -> list[Stop]:

@@ -3,17 +3,16 @@
 import csv
 import json
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.data import catalog, on_bad, tables
-from components.data.facts import Facts, measure_all
-from components.data.findings import BAD, Finding
-from components.data.formats import Listing, is_present, read_dataset
+from components.data.findings import BAD, CODES, Finding
+from components.data.formats import is_present, read_dataset
 from components.data.formats.corrections import applied
+from components.data.scan import scan
 from components.errors import DataError
 from components.validate.checks import build
 from components.validate.docs import write_docs
@@ -22,6 +21,7 @@ from components.validate.judged import judged_tables
 from components.validate.suites import Expected, parse_params, read_suites
 from pipelines.folders import replacing
 from pipelines.paths import Paths
+from pipelines.report.data_page import write_page
 from pipelines.stages import validate_report
 
 if TYPE_CHECKING:
@@ -49,21 +49,6 @@ def run(paths: Paths, settings: "Settings") -> None:
     validate_report.show(paths, reports)
 
 
-def scan(root: Path, listing: Listing) -> list[Facts]:
-    """Measure every image of a listing, by several processes where that pays for starting them."""
-    files = [root / path for path in listing.images["path"]]
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    done = 0
-
-    def progress(finished: int) -> None:
-        nonlocal done
-        done += finished
-        if done == len(files) or done // 1000 > (done - finished) // 1000:
-            log.info("%s: %d of %d images measured", root.name, done, len(files))
-
-    return measure_all(files, workers if len(files) >= _PARALLEL_FROM else 1, progress)
-
-
 def expectations(paths: Paths, settings: "Settings") -> list[Expected]:
     """Those of expectations/ and of params.yaml, checked before hours are spent on a scan. Raises UsageError for a mistake."""
     found = read_suites(paths.expectations) + parse_params(settings.validate.expectations, "params.yaml: validate.expectations")
@@ -74,7 +59,6 @@ def expectations(paths: Paths, settings: "Settings") -> list[Expected]:
 
 def _validate_task(paths: Paths, settings: "Settings", task: str, expected: Sequence[Expected]) -> dict[str, Any]:
     layout, found = _scanned(paths, settings, task)
-    found = on_bad.apply(found, settings.validate.on_bad)
     parameters = _parameters(settings, found.classes)
     judged = judged_tables(task, found.images, found.boxes, parameters["labels"])
     judgement = judge(judged, [one for one in expected if one.task in (None, task)], parameters)
@@ -82,6 +66,7 @@ def _validate_task(paths: Paths, settings: "Settings", task: str, expected: Sequ
     report = validate_report.report(layout, settings.validate.on_bad, found, stops, judgement.results)
     with replacing(paths.validate(task)) as folder:
         _write(folder, found, report)
+        write_page(folder / "page.html", paths.data / task, task, layout, found)
         facts = {"layout": layout, **{what: _counted(report[what]) for what in ("images", "boxes")}, "classes": len(report["classes"])}
         write_docs(folder / "docs", f"{task}: validation", facts, [one.reason for one in stops], judgement)
     _tell(task, paths, report, found.findings)
@@ -91,8 +76,21 @@ def _validate_task(paths: Paths, settings: "Settings", task: str, expected: Sequ
 def _scanned(paths: Paths, settings: "Settings", task: str) -> tuple[str, catalog.Catalog]:
     own, limits, root = getattr(settings.data, task), settings.validate, paths.data / task
     listing = read_dataset(root, task, own.format)
-    rules = catalog.Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern)
-    return listing.layout, catalog.build(task, listing, scan(root, listing), rules)
+    keep_beyond = limits.on_bad == on_bad.REPORT
+    rules = catalog.Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern, own.near_duplicates, keep_beyond)
+    return listing.layout, scan(root, task, listing, rules, progress=_progress(task, len(listing.images)))
+
+
+def _progress(task: str, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def progress(finished: int) -> None:
+        nonlocal done
+        done += finished
+        if done == total or done // 1000 > (done - finished) // 1000:
+            log.info("%s: %d of %d images measured", task, done, total)
+
+    return progress
 
 
 def _parameters(settings: "Settings", classes: Sequence[str]) -> dict[str, Any]:
@@ -137,7 +135,7 @@ def _tell(task: str, paths: Paths, report: dict[str, Any], findings: list[Findin
     log.info("%s (%s): images %s; boxes %s; %d classes", task, report["layout"], images, boxes, len(report["classes"]))
     if told := applied(findings):
         log.info("%s: %s", task, told)
-    named = [one for one in findings if one.severity == BAD or one.code in on_bad.BEYOND_LIMITS]
+    named = [one for one in findings if one.severity == BAD or CODES[one.code].severity == BAD]  # `report` lets some off, not unnamed
     for one in named[:_SHOWN]:
         log.warning("%s: %s: %s, expected %s; %s", one.where, one.code, one.found, one.expected, one.remedy)
     if len(named) > _SHOWN:

@@ -43,6 +43,7 @@ def report(layout: str, on_bad: str, found: "Catalog", stops: Sequence[Stop], re
         "boxes": _kept(found.boxes["status"]),
         "classes": counts.to_dict("index"),
         "corrections": applied(found.findings),
+        "grouped": found.grouped,
         "problems": dict(sorted(Counter(one.code for one in found.findings).items())),
         "stops": [{"reason": one.reason, "rows": one.rows[:_ROWS]} for one in stops],
         "failed": [asdict(one) for one in sorted(results, key=lambda one: not one.stops) if not one.success],

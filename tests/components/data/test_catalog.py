@@ -35,6 +35,18 @@ def test_what_is_bad_is_left_out_by_name(tmp_path: Path) -> None:
     assert all(one.remedy for one in found.findings)
 
 
+def test_what_lies_beyond_the_sides_is_kept_and_named_where_the_rules_say_so(tmp_path: Path) -> None:
+    make_detection_voc(tmp_path, images=2, size=64)
+    (tmp_path / "JPEGImages" / "001.png").write_bytes(b"not an image")
+    strict, lenient = (cataloged(tmp_path, "detection", min_side=65, keep_beyond=keep) for keep in (False, True))
+    assert problems(strict) == {"detection/JPEGImages/000.png": ["too-small"], "detection/JPEGImages/001.png": ["not-an-image"]}
+    assert problems(lenient) == {"detection/JPEGImages/001.png": ["not-an-image"]}
+    of_first = [table.boxes["image_id"] == table.images["image_id"][0] for table in (strict, lenient)]
+    assert set(strict.boxes["status"][of_first[0]]) == {"quarantined"} and set(lenient.boxes["status"][of_first[1]]) == {"ok"}
+    for found, severity in ((strict, "bad"), (lenient, "note")):
+        assert [one.severity for one in found.findings if one.code == "too-small"] == [severity]
+
+
 def test_copies(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (9, 9, 3)).astype(np.uint8)
     for path in ("train/a/1.png", "train/a/2.png", "test/a/3.png"):
