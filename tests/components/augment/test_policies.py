@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from components.augment.augmenter import Augmenter, Example
-from components.augment.policies import NAMED, compose, resolve
+from components.augment.pipeline import compose
+from components.augment.policies import NAMED, resolve
 from components.errors import UsageError
 
 SIZE = 100
