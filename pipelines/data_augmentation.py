@@ -1,10 +1,11 @@
 """`visionloop data augmentation`: what a task's policy can do, does to boxes, and whether it confuses a trained model."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from components.data.tables import DETECTION
-from components.errors import UsageError
+from components.errors import ServiceError, UsageError
 from pipelines import augmentation_hints
 from pipelines import settings as params
 from pipelines.augmentation_hints import WHOLE
@@ -13,6 +14,8 @@ from pipelines.predict_command import Chosen, choose
 from pipelines.stages import augment
 from pipelines.stages.examples import read_dataset
 from pipelines.stages.models import write_json
+
+log = logging.getLogger(__name__)
 
 FEWEST = 20  # images that would all have to change for the worse to be sure of it
 
@@ -84,6 +87,8 @@ def _model(paths: Paths, knobs: params.Settings, task: str, model: str | None) -
             return choose(paths, task, name)
         except UsageError:
             continue
+        except ServiceError as error:
+            log.warning("the champion is not tried: %s", error)
     return None
 
 

@@ -32,12 +32,12 @@ def compose(policy: Policy, image_size: int, train_size: int) -> A.Compose:
     dropped. Raises UsageError when a transform or one of its arguments is unknown to Albumentations.
     """
     last = [A.Resize(train_size, train_size, interpolation=cv2.INTER_AREA)] if train_size != image_size else []
-    return A.Compose([*(build(entry, train_size) for entry in policy), *last], bbox_params=_boxes())
+    return _with_boxes([*(build(entry, train_size) for entry in policy), *last])
 
 
 def alone(transform: Any) -> A.Compose:
     """One transform as a pipeline of its own, which gives it what it needs to know of boxes."""
-    return A.Compose([transform], bbox_params=_boxes())
+    return _with_boxes([transform])
 
 
 def build(entry: Entry, size: int) -> Any:
@@ -51,8 +51,10 @@ def build(entry: Entry, size: int) -> Any:
         given["transforms"] = [build(one, size) for one in inner(entry)]
     try:
         return factory(**given)
-    except (ValueError, TypeError, NotImplementedError, ZeroDivisionError) as error:
-        raise UsageError(f"{name} refuses {arguments}: {first_line(error)}") from None
+    except ZeroDivisionError:
+        raise UsageError(f"{name} can choose nothing: every transform in it has p: 0") from None
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise UsageError(f"{name} refuses {arguments}: {in_short(error)}") from None
 
 
 def parts(entry: Any) -> tuple[str, dict[str, Any]]:
@@ -94,16 +96,19 @@ def is_composition(name: str) -> bool:
     return inspect.isclass(factory) and issubclass(factory, BaseCompose)
 
 
-def first_line(error: BaseException) -> str:
-    """An exception's text as one line of at most 200 characters."""
-    return " ".join(str(error).split())[:200]
+def in_short(error: BaseException) -> str:
+    """An exception's text as one line of at most 200 characters; of a refused argument its name and what is wrong."""
+    wrong: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    text = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}".lstrip(": ") for one in wrong) or str(error)
+    return " ".join(text.split())[:200]
 
 
-def _boxes() -> A.BboxParams:
-    return A.BboxParams(
+def _with_boxes(transforms: list[Any]) -> A.Compose:
+    boxes = A.BboxParams(
         format="albumentations", label_fields=["labels"], min_visibility=MIN_VISIBLE, min_width=MIN_SIDE, min_height=MIN_SIDE,
         clip=True, filter_invalid_bboxes=True, check_each_transform=False,
     )  # fmt: skip
+    return A.Compose([*transforms, A.NoOp(p=0)], bbox_params=boxes)  # without one that minds boxes, each pipeline warns
 
 
 def _factory(name: str) -> Any:

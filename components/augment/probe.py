@@ -3,12 +3,12 @@
 The transform is drawn many times; each draw is applied, with the same random state, to pictures that differ in one
 thing only, and the results are compared:
 
-- with and without a bright square at one of five places: the difference shows where that place has gone (or that it is
+- with and without a bright square at one of nine places: the difference shows where that place has gone (or that it is
   gone), whatever the transform does to colours. The affine map that fits the places best (least squares) says whether
   the picture is mirrored (negative determinant), how far it is turned (polar decomposition), zoomed and stretched, how
   much of it is still in the frame, and what no affine map explains;
 - pictures that differ everywhere: where the results agree, what was there is hidden;
-- discs of ten known colours at the five places: hue, colourfulness and lightness before and after.
+- ten known colours at the first five places: hue, colourfulness and lightness before and after.
 
 Half of the draws push every random number to an end of its range half of the time, so that `Rotate(limit=140)` is seen
 to turn by 140 degrees and not only by what some draws happen to give.
@@ -29,18 +29,20 @@ Points = NDArray[np.float64]
 
 DRAWS = 40
 PLACES = np.array([[0.28, 0.31], [0.72, 0.28], [0.3, 0.71], [0.7, 0.7], [0.5, 0.5]])  # x, y in fractions of the frame
+NEARER = np.array([[0.41, 0.43], [0.58, 0.42], [0.42, 0.59], [0.59, 0.57]])  # where the others have left the frame
 DARK, MIDDLE, LIGHT = (50, 50, 50), (128, 128, 128), (205, 205, 205)
-COLOURS = (
-    ((200, 40, 40), (200, 180, 40), (40, 170, 60), (50, 70, 200), DARK),
-    ((40, 180, 190), (190, 50, 170), (220, 130, 40), LIGHT, MIDDLE),
+COLOURS = (  # far from black and white, so that more or less light does not cut them off
+    ((170, 60, 60), (170, 155, 60), (60, 150, 70), (65, 80, 170), DARK),
+    ((60, 150, 160), (165, 65, 150), (170, 110, 60), LIGHT, MIDDLE),
 )
 SQUARE = 240  # gray value of the square on a picture of 60 to 100
 SEEN = 40  # gray values by which the square must still stand out
 SAME = 5  # gray values within which two results agree
 HOLE = 0.005  # of the frame
+UNMOVED = 0.03  # of a side
 FADED = 0.3  # of a colour's distance from gray
 GRID = np.stack(np.meshgrid(np.linspace(0.02, 0.98, 25), np.linspace(0.02, 0.98, 25)), axis=-1).reshape(-1, 2)
-BOX = np.array([[0.6, 0.16, 0.84, 0.4]], np.float32)  # for transforms that mind boxes
+NO_BOXES = {"bboxes": np.zeros((0, 4), np.float32), "labels": np.zeros(0, np.float32)}
 NO_POINT = np.full(2, np.nan)
 
 
@@ -66,8 +68,8 @@ class Draw:
 
     `hidden`: share of the frame, without its margins, in holes at least a twentieth of its side wide; `hue`: degrees by
     which any colour turned that did not fade; `colour`: share of the colours' distance from gray that is left, at the
-    median; `light`: change of the mean of three grays (-1..1); `inverted`: dark became as light as light; `cut`: places
-    that left the frame.
+    median; `light`: change of the mean of three grays (-1..1); `inverted`: dark became as light as light; `cut`: how many
+    of the first five places are gone.
     """
 
     map: Map | None
@@ -104,13 +106,13 @@ class _Pictures:
         self.dim: Pixels = np.repeat(60 + 40 * texture, 3, axis=2).astype(np.uint8)
         self.bright = np.repeat(190 - 40 * texture, 3, axis=2).astype(np.uint8)
         self.between = np.repeat(110 + 40 * texture, 3, axis=2).astype(np.uint8)
-        self.places = np.round(PLACES * side) / side
-        self.squares = [_with_square(self.dim, place, (SQUARE,) * 3) for place in PLACES]
+        self.places = np.round(np.concatenate([PLACES, NEARER]) * side) / side
+        self.squares = [_with_square(self.dim, place, (SQUARE,) * 3) for place in self.places]
         self.colours = [self._discs(colours) for colours in COLOURS]
 
     def _discs(self, colours: tuple[tuple[int, int, int], ...]) -> Pixels:
         picture = self.dim
-        for place, colour in zip(PLACES, colours, strict=True):
+        for place, colour in zip(self.places, colours, strict=False):
             picture = _with_square(picture, place, colour)
         return picture
 
@@ -126,48 +128,54 @@ def _with_square(picture: Pixels, place: Points, colour: tuple[int, ...]) -> Pix
 def _draw(pipeline: Any, shown: _Pictures, seed: int, *, edges: bool) -> Draw:
     def applied(picture: Pixels) -> Pixels:
         pipeline.set_random_state(np.random.default_rng(seed), _Edges(seed) if edges else random.Random(seed))
-        after: Pixels = pipeline(image=picture, bboxes=BOX, labels=np.zeros(1, np.float32))["image"]
+        after: Pixels = pipeline(image=picture, **NO_BOXES)["image"]
         return after
 
     dim = applied(shown.dim)
-    found = np.array([_place_of(applied(picture), dim) for picture in shown.squares])
-    affine, bent = _fit(shown.places, found)
+    found = np.array([_place_of(applied(picture), dim) for picture in shown.squares[: len(PLACES)]])
+    cut = int(np.isnan(found[:, 0]).sum())
+    if cut > 1:
+        found = np.concatenate([found, [_place_of(applied(picture), dim) for picture in shown.squares[len(PLACES) :]]])
+    affine, bent = _fit(shown.places[: len(found)], found)
     where = _map(affine, bent)
     hidden = _hidden(dim, applied(shown.bright), affine)
     if hidden:  # two pictures may agree by chance, where light is turned to dark
         hidden = min(hidden, _hidden(dim, applied(shown.between), affine))
     reach = max(1, round(len(dim) / 24 * (where.zoom if where else 1)))
     colours = _colours(found, [applied(picture) for picture in shown.colours], reach)
-    cut = 0 if hidden > HOLE else int(np.isnan(found[:, 0]).sum())
     return Draw(where, hidden, *colours, cut)
 
 
 def _place_of(after: Pixels, without: Pixels) -> Points:
     """Centre of what the square became, x and y in fractions of the frame; NaN when it is gone or cut by the border."""
-    difference = np.asarray(cv2.absdiff(after, without), np.float32).mean(axis=2)
+    difference = np.asarray(cv2.cvtColor(cv2.absdiff(after, without), cv2.COLOR_RGB2GRAY), np.float32)
     height, width = difference.shape
     grain = max(3, round(height / 16))
-    change = np.asarray(cv2.blur(difference - np.median(difference), (grain, grain)))
-    peak = float(change.max())
+    change = np.asarray(cv2.blur(difference - np.median(difference[::4, ::4]), (grain, grain)))
+    _, peak, _, (x, y) = cv2.minMaxLoc(change)
     if peak < SEEN:
         return NO_POINT
-    _, labels, stats, centres = cv2.connectedComponentsWithStats((change > peak / 2).astype(np.uint8))
-    own = int(labels.ravel()[int(change.argmax())])
-    left, upper, wide, high = stats[own][:4]
+    bright = (change > peak / 2).astype(np.uint8)
+    _, _, _, (left, upper, wide, high) = cv2.floodFill(bright, None, (x, y), 2)
     if left <= 0 or upper <= 0 or left + wide >= width or upper + high >= height:
         return NO_POINT
-    place: Points = (centres[own] + 0.5) / (width, height)
-    return place
+    rows, columns = np.nonzero(bright == 2)
+    return np.array([(columns.mean() + 0.5) / width, (rows.mean() + 0.5) / height])
 
 
 def _fit(before: Points, after: Points) -> tuple[Points | None, float]:
-    """The affine map (3, 2) of [x, y, 1] that takes places to where they went, and its largest error; it takes four places."""
+    """The affine map (3, 2) of [x, y, 1] that takes places to where they went, and its largest error.
+
+    It takes four places, or two of which none has moved: the others are hidden then.
+    """
     known = ~np.isnan(after[:, 0])
-    if known.sum() < 4:
-        return None, math.nan
-    given = np.column_stack([before[known], np.ones(known.sum())])
-    affine, *_ = np.linalg.lstsq(given, after[known], rcond=None)
-    return affine, float(np.linalg.norm(given @ affine - after[known], axis=1).max())
+    if known.sum() >= 4:
+        given = np.column_stack([before[known], np.ones(known.sum())])
+        affine, *_ = np.linalg.lstsq(given, after[known], rcond=None)
+        return affine, float(np.linalg.norm(given @ affine - after[known], axis=1).max())
+    if known.sum() >= 2 and np.abs(after[known] - before[known]).max() < UNMOVED:
+        return np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), 0.0
+    return None, math.nan
 
 
 def _map(affine: Points | None, bent: float) -> Map | None:
@@ -185,7 +193,7 @@ def _map(affine: Points | None, bent: float) -> Map | None:
 
 def _hidden(dim: Pixels, bright: Pixels, affine: Points | None) -> float:
     height, width = dim.shape[:2]
-    agree = (cv2.absdiff(dim, bright).max(axis=2) <= SAME).astype(np.uint8)
+    agree = np.asarray(cv2.inRange(cv2.absdiff(dim, bright), (0, 0, 0), (SAME, SAME, SAME)), np.uint8) // 255
     if affine is None and agree.mean() < 0.9:
         return 0.0  # where the picture ends is not known: it may have been moved out of the frame
     if agree.any() and affine is not None:
@@ -200,7 +208,7 @@ def _hidden(dim: Pixels, bright: Pixels, affine: Points | None) -> float:
 def _colours(found: Points, after: list[Pixels], reach: int) -> tuple[float, float, float, bool]:
     turned, kept, grays = [0.0], [], {}
     for picture, colours in zip(after, COLOURS, strict=True):
-        for place, colour in zip(found, colours, strict=True):
+        for place, colour in zip(found, colours, strict=False):
             if np.isnan(place[0]):
                 continue
             now = _middle_of(picture, place, reach)

@@ -24,7 +24,7 @@ SIDE = 96  # pixels: what no argument counts in pixels is measured on small pict
 IN_PIXELS = re.compile(r"height|width|size|px|[xy]_m|pad|length|radius|delta")
 NOTHING: tuple[Any, ...] = (0, [1, 1], [0, 0], False)
 SLOW = {"PiecewiseAffine": 4, "Superpixels": 4}  # draws of transforms that take a tenth of a second a picture
-FEWER_DRAWS = 16  # to find the argument to blame
+FEWER_DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def judge(policy: Policy, models: list[Sides]) -> list[Judged]:
     if len(every) < 2:
         return alone
     known = {"no_erase"} | {rule for one in alone for rule in one.effects}  # a corner cut off twice looks like a hole
-    together = {rule: what for rule, what in effects(_draws(_by_chance(policy), sides)).items() if rule not in known}
+    together = {rule: what for rule, what in effects(_whole(policy, sides)).items() if rule not in known}
     return [*alone, Judged(policy, together)] if together else alone
 
 
@@ -145,9 +145,12 @@ def _draws(policy: Policy, sides: list[Sides], draws: int = probe.DRAWS) -> Iter
         yield from probe.measure(compose(policy, before, after), before, most)
 
 
-def _by_chance(policy: Policy) -> Policy:
-    """Every transform that need not happen, half of the time, so that few draws hold every combination."""
-    return [{name: {**given, "p": 0.5}} if given.get("p", 0.5) < 1 else {name: given} for name, given in map(parts, policy)]
+def _whole(policy: Policy, sides: list[Sides]) -> Iterator[probe.Draw]:
+    """Everything that can happen at once, then what need not happen half of the time, so that few draws hold most combinations."""
+    can = [entry for entry in policy if parts(entry)[1].get("p", 1) > 0]
+    yield from _draws([always(entry) for entry in can], sides)
+    by_chance = [{name: {**given, "p": 0.5}} if given.get("p", 0.5) < 1 else {name: given} for name, given in map(parts, can)]
+    yield from _draws(by_chance, sides, FEWER_DRAWS)
 
 
 def _fewest(policy: Policy, rule: str, sides: list[Sides]) -> Policy:
@@ -155,7 +158,7 @@ def _fewest(policy: Policy, rule: str, sides: list[Sides]) -> Policy:
     kept = list(policy)
     for entry in policy:
         rest = [one for one in kept if one is not entry]
-        if breaks(_draws(_by_chance(rest), sides), rule):
+        if breaks(_whole(rest, sides), rule):
             kept = rest
     return kept
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.augment.pipeline import Entry, Policy, alone, always, build, first_line, inner, is_composition, parts
+from components.augment.pipeline import Entry, Policy, alone, always, build, in_short, inner, is_composition, parts
 from components.errors import UsageError
 
 DRAWS = 6  # of a transform whose result may have one of several sizes
@@ -87,5 +87,5 @@ def _tried(pipeline: Any, blank: NDArray[Any], name: str, frame: Frame) -> NDArr
     try:
         pixels: NDArray[Any] = pipeline(image=blank, bboxes=box, labels=np.zeros(1, np.float32))["image"]
     except Exception as error:  # whatever any of a hundred transforms may raise on a picture it cannot take
-        raise UsageError(f"{name} fails on a picture of {frame}: {first_line(error)}") from None
+        raise UsageError(f"{name} fails on a picture of {frame}: {in_short(error)}") from None
     return pixels
