@@ -1,5 +1,6 @@
 """Apply a policy to images and boxes, in any number of threads, with the same result."""
 
+import random
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -60,9 +61,10 @@ class Augmenter:
         """One draw, whatever becomes of the boxes."""
         if not self.policy and self.train_size == self.image_size:
             return example
-        words = [self.seed, epoch, image_key, *([attempt] if attempt else [])]
+        numbers = np.random.SeedSequence([self.seed, epoch, image_key, attempt])
         pipeline = self._pipelines().policy
-        pipeline.set_random_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
+        # One state for all: a seed would give each transform the same numbers, and two with p 0.5 would always come together.
+        pipeline.set_random_state(np.random.default_rng(numbers), random.Random(int(numbers.generate_state(1)[0])))
         return _applied(pipeline, example)
 
     def _pipelines(self) -> "_Pipelines":

@@ -198,9 +198,8 @@ def _hidden(dim: Pixels, bright: Pixels, affine: Points | None) -> float:
         return 0.0  # where the picture ends is not known: it may have been moved out of the frame
     if agree.any() and affine is not None:
         corners = np.array([[0.03, 0.03, 1], [0.97, 0.03, 1], [0.97, 0.97, 1], [0.03, 0.97, 1]]) @ affine * (width, height)
-        agree &= cv2.fillConvexPoly(
-            np.zeros_like(agree), np.round(corners).astype(np.int32), 1
-        )  # what lies beyond never showed the picture
+        frame = cv2.fillConvexPoly(np.zeros_like(agree), np.round(corners).astype(np.int32), 1)
+        agree = agree * np.asarray(frame, np.uint8)  # what lies beyond never showed the picture
     least = max(3, round(height / 20))
     return float(cv2.morphologyEx(agree, cv2.MORPH_OPEN, np.ones((least, least), np.uint8)).mean())
 

@@ -60,6 +60,16 @@ def test_two_images_of_one_epoch_are_not_augmented_alike():
     assert 150 < sum(flipped) < 250  # binomial(400, 0.5) has a standard deviation of 10
 
 
+def test_two_transforms_of_one_picture_happen_independently_of_each_other():
+    augmenter = Augmenter([{"HorizontalFlip": {"p": 0.5}}, {"InvertImg": {"p": 0.5}}], SIZE, seed=0)
+    plain, counts = EXAMPLES[0].pixels, [0, 0, 0, 0]
+    for key in range(400):
+        shown = augmenter(EXAMPLES[0], 1, key).pixels
+        for place, expected in enumerate((plain, plain[:, ::-1], 255 - plain, 255 - plain[:, ::-1])):
+            counts[place] += bool((shown == expected).all())
+    assert sum(counts) == 400 and min(counts) > 60  # binomial(400, 0.25) has a standard deviation of 9
+
+
 def test_the_given_pixels_stay_as_they_are():
     before = EXAMPLES[0].pixels.copy()
     in_turn()
