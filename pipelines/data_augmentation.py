@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from components.data.tables import DETECTION
-from components.errors import ServiceError, UsageError
+from components.errors import DataError, ServiceError, UsageError
 from pipelines import augmentation_hints
 from pipelines import settings as params
 from pipelines.augmentation_hints import WHOLE
@@ -24,12 +24,12 @@ def audit(paths: Paths, task: str, model: str | None, out: Path | None) -> dict[
     """The audit of a task's policy, `hints` from a trained model, and `advice` in words; with `out`, pictures and audit.json too.
 
     The model is the champion, or else a trained model of params.yaml; without any, `hints` is empty. Raises UsageError
-    when the policy is refused or the named model is not there, DataError when the split stage has not run.
+    when the policy is refused or the named model is not there, DataError when there are no data or the split stage has not run.
     """
     knobs = params.load(paths.params)
     dataset, plan = read_dataset(paths, task), augment.planned(paths, knobs, task)
     if dataset.is_absent:
-        raise UsageError(f"data/{task} is absent: there is nothing to try the policy on")
+        raise DataError(f"data/{task} is absent: there is nothing to try the policy on")
     can = augment.judged(plan)
     shown = augment.sample(paths, knobs, dataset, plan)
     audited = augment.audit(plan, can, shown, knobs.seed)
@@ -49,18 +49,24 @@ def audit(paths: Paths, task: str, model: str | None, out: Path | None) -> dict[
 
 def show(answer: dict[str, Any]) -> None:
     """Print the audit for people: a row a transform, then what each can do, then what to look at."""
+    from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     has_boxes, hints = bool(answer["shown"]["boxes"]), {one["transform"]: one for one in answer["hints"]}
-    score = "boxes found" if answer["task"] == DETECTION else "accuracy"
-    heads = ["always applied", *(["boxes whole", "clipped", "lost", "invalid", "visible"] if has_boxes else [])]
-    table = Table(*heads, *([score] if hints else []), title=f"{answer['task']}: {_policy(answer)}")
+    score = "found" if answer["task"] == DETECTION else "accuracy"
+    heads: list[Column | str] = [Column("always applied", no_wrap=True)]
+    heads += ["boxes", "clipped", "lost", "invalid", "visible"] if has_boxes else []
+    heads += [score] if hints else []
+    table = Table(*heads, title=f"{answer['task']}: {_policy(answer)}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for one in answer["transforms"]:
-        boxes = [*map(str, one["boxes"].values()), f"{one['visible']:.0%}"] if has_boxes else []
+        boxes = (
+            [str(sum(one["boxes"].values())), *(str(one["boxes"][name]) for name in ("clipped", "lost", "invalid"))] if has_boxes else []
+        )
+        boxes += [f"{one['visible']:.0%}"] if has_boxes else []
         table.add_row(one["name"], *boxes, *([_change(hints[one["name"]])] if hints else []))
     shown = answer["shown"]
-    boxes = [str(shown["boxes"] - shown["lost"]), "", str(shown["lost"]), "", ""] if has_boxes else []
+    boxes = [str(shown["boxes"]), "", str(shown["lost"]), "", ""] if has_boxes else []
     table.add_row(WHOLE, *boxes, *([_change(hints[WHOLE])] if hints else []))
     console = Console()
     if hints or has_boxes:
@@ -93,7 +99,7 @@ def _model(paths: Paths, knobs: params.Settings, task: str, model: str | None) -
 
 
 def _change(hint: dict[str, Any]) -> str:
-    told = f"{hint['before']:.2f} → {hint['after']:.2f}"
+    told = f"{hint['before']:.2f}→{hint['after']:.2f}"
     return f"[bold red]{told}[/bold red]" if hint["confusing"] else told
 
 

@@ -131,7 +131,7 @@ def test_the_command_prints_for_people_and_for_programs(
     arguments = ["data", "augmentation", "--task", "classification", "--model", "arrow"]
     assert cli.main(arguments) == 0
     told = capsys.readouterr().out
-    assert "1.00 → 0.00" in told and "HorizontalFlip can mirror the picture left to right (no_horizontal_flip)" in told
+    assert "1.00→0.00" in told and "HorizontalFlip can mirror the picture left to right (no_horizontal_flip)" in told
     assert "label_safety is not declared" in told and "presets digits" in told
     assert cli.main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["hints"][0]["confusing"] is True
