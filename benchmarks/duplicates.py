@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from components.data import duplicates
+from components.data.facts import shrink
 from components.data.files import is_image, walk
 
 Image = np.ndarray
@@ -85,7 +86,7 @@ KINDS: dict[str, Kind] = {
 
 def thumbnail(image: Image) -> np.ndarray:
     """The luma thumbnail a scan measures."""
-    return cv2.resize(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
+    return shrink(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2GRAY))
 
 
 def planted(paths: list[Path], count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

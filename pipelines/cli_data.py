@@ -37,6 +37,17 @@ def add_data(commands: Any) -> None:
     check.add_argument("--task", choices=TASKS)
     check.add_argument("--json", action="store_true", help="print everything that was found as JSON")
     check.add_argument("--out", type=Path, metavar="DIR", help="write a page with pictures, and the JSON, here")
+    augmentation = command(
+        actions,
+        "augmentation",
+        "what the augmentation policy does to images, boxes and labels",
+        "visionloop data augmentation --task detection --out audit",
+        _data_augmentation,
+    )
+    augmentation.add_argument("--task", choices=TASKS, required=True)
+    augmentation.add_argument("--model", help="that may be confused: champion, challenger, previous, or a model of params.yaml")
+    augmentation.add_argument("--out", type=Path, help="write preview.png, worst.png and audit.json here")
+    augmentation.add_argument("--json", action="store_true")
     add_versions(actions)
 
 
@@ -59,3 +70,11 @@ def _data_check(arguments: argparse.Namespace) -> int:
     from pipelines.data_check import command as check
 
     return check(project(), arguments.path, arguments.task, arguments.out, as_json=arguments.json)
+
+
+def _data_augmentation(arguments: argparse.Namespace) -> int:
+    from pipelines import data_augmentation
+
+    answer = data_augmentation.audit(project(), arguments.task, arguments.model, arguments.out)
+    print_json(answer) if arguments.json else data_augmentation.show(answer)
+    return 0

@@ -35,7 +35,7 @@ def predict(paths: Paths, images: list[Path], task: str, model: str, out: Path |
     Answers 3 when some image could not be read, after all the others were answered; 0 otherwise.
     """
     files = list(_images(images))
-    chosen = _choose(paths, task, model)
+    chosen = choose(paths, task, model)
     with silent_stderr():
         import pandas as pd
 
@@ -70,7 +70,8 @@ def _images(images: list[Path]) -> Iterator[Path]:
             raise UsageError(f"{path} does not exist: name images, or folders that hold images")
 
 
-def _choose(paths: Paths, task: str, model: str) -> Chosen:
+def choose(paths: Paths, task: str, model: str) -> Chosen:
+    """A registered model by its alias, or one of outputs/ by its name. Raises UsageError when there is none."""
     if model not in ALIASES:
         return _trained(paths, task, model)
     from pipelines.registry import Registry

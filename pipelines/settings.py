@@ -20,6 +20,7 @@ class Dataset:
     format: Literal["auto", "folder", "yolo", "voc"]
     group_pattern: str | None
     near_duplicates: bool
+    label_safety: str | list[str] | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Augment:
-    """A policy for each task, by name or in full."""
+    """A policy for each task, by name, in full, or a file of policies/."""
 
     classification: str | list[dict[str, Any]]
     detection: str | list[dict[str, Any]]

@@ -14,7 +14,7 @@ from pipelines.paths import Paths
 from tests.images import make_classification, make_detection_voc
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = ("components", "pipelines", "requirements", "expectations")
+CODE = ("components", "pipelines", "policies", "requirements", "expectations")
 COPIED = (*CODE, "dvc.yaml", ".dvcignore", ".dvc/config", "prefect.yaml", "pyproject.toml")
 TINY = {"task": "classification", "architecture": "cnn", "weights": None, "image_size": 32, "epochs": 2, "batch_size": 8}
 TINY_YOLO = {"task": "detection", "architecture": "yolo", "weights": None, "image_size": 64, "epochs": 1, "batch_size": 4}

@@ -1,5 +1,6 @@
 """Apply a policy to images and boxes, in any number of threads, with the same result."""
 
+import random
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,13 @@ import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
-from components.augment.policies import Policy, compose, refuse_other_sizes
+from components.augment.pipeline import Policy, compose
+from components.augment.shapes import refuse_unbatchable
 
 Pixels = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
+
+REDRAWS = 3
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class Augmenter:
 
     Every example's randomness derives from (seed, epoch, image) alone, so neither the number of threads nor the
     order of the images changes what an image becomes.
+
+    A picture that had boxes and is left with none is drawn again, up to REDRAWS times; if every draw loses them all, it
+    is shown as it is. So no picture is taught as background that still shows, at its edge, what its boxes marked.
+
+    Raises UsageError for a policy that Albumentations does not know or whose pictures no batch can hold.
     """
 
     def __init__(self, policy: Policy, image_size: int, seed: int, train_size: int | None = None) -> None:
@@ -35,26 +44,48 @@ class Augmenter:
         self.train_size = train_size or image_size
         self.seed = seed
         self._local = threading.local()
-        refuse_other_sizes(policy, self._try_out(), self.train_size)
+        refuse_unbatchable(policy, self.image_size, self.train_size)
 
     def __call__(self, example: Example, epoch: int, image_key: int) -> Example:
         """The example as this epoch shows it; `image_key` is any non-negative integer that names the image."""
+        shown = self.draw(example, epoch, image_key)
+        if len(shown.boxes) or not len(example.boxes):
+            return shown
+        for attempt in range(1, REDRAWS + 1):
+            shown = self.draw(example, epoch, image_key, attempt)
+            if len(shown.boxes):
+                return shown
+        return _applied(self._pipelines().unchanged, example)
+
+    def draw(self, example: Example, epoch: int, image_key: int, attempt: int = 0) -> Example:
+        """One draw, whatever becomes of the boxes."""
         if not self.policy and self.train_size == self.image_size:
             return example
-        pipeline = self._pipeline()
-        pipeline.set_random_seed(int(np.random.SeedSequence([self.seed, epoch, image_key]).generate_state(1)[0]))
-        result: dict[str, Any] = pipeline(image=example.pixels, bboxes=example.boxes[:, 1:], labels=example.boxes[:, 0])
-        corners = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
-        labels = np.asarray(result["labels"], np.float32).reshape(-1, 1)
-        return Example(result["image"], np.concatenate([labels, corners], axis=1))
+        numbers = np.random.SeedSequence([self.seed, epoch, image_key, attempt])
+        pipeline = self._pipelines().policy
+        # One state for all: a seed would give each transform the same numbers, and two with p 0.5 would always come together.
+        pipeline.set_random_state(np.random.default_rng(numbers), random.Random(int(numbers.generate_state(1)[0])))
+        return _applied(pipeline, example)
 
-    def _pipeline(self) -> A.Compose:
+    def _pipelines(self) -> "_Pipelines":
         # Compose keeps state while it runs: two threads sharing one change each other's results.
-        if not hasattr(self._local, "pipeline"):
-            self._local.pipeline = compose(self.policy, self.image_size, self.train_size)
-        pipeline: A.Compose = self._local.pipeline
-        return pipeline
+        if not hasattr(self._local, "pipelines"):
+            unchanged = compose([], self.image_size, self.train_size)
+            self._local.pipelines = _Pipelines(compose(self.policy, self.image_size, self.train_size), unchanged)
+        pipelines: _Pipelines = self._local.pipelines
+        return pipelines
 
-    def _try_out(self) -> tuple[int, ...]:
-        blank = Example(np.zeros((self.image_size, self.image_size, 3), np.uint8), np.zeros((0, 5), np.float32))
-        return self(blank, 0, 0).pixels.shape
+
+@dataclass(frozen=True)
+class _Pipelines:
+    """A thread's own: the policy, and what only brings a picture to the training size."""
+
+    policy: A.Compose
+    unchanged: A.Compose
+
+
+def _applied(pipeline: A.Compose, example: Example) -> Example:
+    result: dict[str, Any] = pipeline(image=example.pixels, bboxes=example.boxes[:, 1:], labels=example.boxes[:, 0])
+    corners = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
+    labels = np.asarray(result["labels"], np.float32).reshape(-1, 1)
+    return Example(result["image"], np.concatenate([labels, corners], axis=1))

@@ -1,20 +1,17 @@
-"""Augmentation policies: lists of Albumentations transforms, by a readable name or written out in params.yaml.
+"""Augmentation policies by a readable name, written out in params.yaml, or in a file of policies/.
 
-A policy is a list of one-entry mappings `{TransformName: {argument: value}}`, in Albumentations' own words. Images
-are uint8 RGB (S, S, 3) and keep their size; boxes are fractions 0..1 as (x_min, y_min, x_max, y_max).
+A file holds what Albumentations' own `A.save(pipeline, file, data_format="yaml")` writes, or a list as in params.yaml.
 """
 
-import inspect
-from collections.abc import Sequence
+import json
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
-import albumentations as A
-import cv2
+import yaml
 
+from components.augment.pipeline import Entry, Policy
 from components.errors import UsageError
-
-Policy = list[dict[str, dict[str, Any]]]
 
 NAMED: dict[str, Policy] = {
     "none": [],
@@ -32,75 +29,65 @@ NAMED: dict[str, Policy] = {
         {"RandomBrightnessContrast": {"brightness_limit": 0.25, "contrast_limit": 0.25, "p": 0.7}},
     ],
 }
+FOLDER = "policies"
+SUFFIXES = (".yaml", ".yml", ".json")
+OF_THE_PIPELINE = {"bbox_params", "keypoint_params", "additional_targets", "is_check_shapes", "strict", "mask_interpolation", "seed"}
 
-MIN_VISIBLE = 0.3  # a box with less of its area left inside the picture is dropped
-MIN_SIDE = 2.0  # pixels
 
+def resolve(policy: str | Policy, root: Path) -> Policy:
+    """The transforms of a policy given by name, by a file of policies/ under `root`, or in full.
 
-def resolve(policy: str | Policy) -> Policy:
-    """The transforms of a policy given by name or in full. Raises UsageError for a name nobody knows."""
+    Raises UsageError for a name nobody knows and for a file that is elsewhere, missing or no policy.
+    """
     if isinstance(policy, list):
         return policy
-    if policy not in NAMED:
-        near = get_close_matches(policy, NAMED, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"unknown augmentation policy {policy!r}; known: {', '.join(NAMED)}, or a list of transforms.{hint}")
-    return NAMED[policy]
+    if policy in NAMED:
+        return NAMED[policy]
+    if policy.endswith(SUFFIXES):
+        return _read(policy, root)
+    near = get_close_matches(policy, NAMED, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    known = f"{', '.join(NAMED)}, a list of transforms, or a file such as {FOLDER}/mine.yaml"
+    raise UsageError(f"unknown augmentation policy {policy!r}; known: {known}.{hint}")
 
 
-def compose(policy: Policy, image_size: int, train_size: int) -> A.Compose:
-    """The policy as one pipeline from square images of `image_size` pixels, with their boxes, to `train_size`.
-
-    A transform that wants a `size` gets `train_size`; whatever is larger at the end is resized to it. Boxes are
-    clipped to the picture; those with less than 30 % of their area left are dropped. Raises UsageError when a
-    transform or one of its arguments is unknown to Albumentations.
-    """
-    boxes = A.BboxParams(
-        format="albumentations", label_fields=["labels"], min_visibility=MIN_VISIBLE, min_width=MIN_SIDE, min_height=MIN_SIDE,
-        clip=True, filter_invalid_bboxes=True, check_each_transform=False,
-    )  # fmt: skip
-    transforms = [_transform(entry, train_size) for entry in policy]
-    last = [A.Resize(train_size, train_size, interpolation=cv2.INTER_AREA)] if train_size != image_size else []
-    return A.Compose([*transforms, *last], bbox_params=boxes)
-
-
-def _transform(entry: dict[str, dict[str, Any]], size: int) -> A.BasicTransform:
-    name, arguments = _only_entry(entry)
-    factory: Any = getattr(A, name, None)
-    if not _is_transform(factory):
-        near = get_close_matches(name, [known for known in dir(A) if _is_transform(getattr(A, known))], n=1)
-        raise UsageError(f"Albumentations has no transform {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
-    accepted = inspect.signature(factory).parameters
-    unknown = [key for key in arguments if key not in accepted]
-    if unknown:
-        raise UsageError(f"{name} does not accept {unknown}; it accepts {sorted(accepted)}")
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
-    if "size" in accepted and "size" not in given:
-        given["size"] = (size, size)
+def _read(policy: str, root: Path) -> Policy:
+    folder, path = (root / FOLDER).resolve(), (root / policy).resolve()
+    if not path.is_relative_to(folder):
+        raise UsageError(f"the policy file {policy} is not in {FOLDER}/, whose changes are noticed: move it there")
+    if not path.is_file():
+        there = sorted(str(file.relative_to(root.resolve())) for file in folder.rglob("*") if file.suffix in SUFFIXES)
+        raise UsageError(f"there is no policy file {policy}; {FOLDER}/ holds {', '.join(there) or 'none'}")
     try:
-        return factory(**given)
-    except (ValueError, TypeError, NotImplementedError) as error:
-        raise UsageError(f"{name} refuses {arguments}: {_first_line(error)}") from None
+        text = path.read_text(encoding="utf-8")
+        held = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        raise UsageError(f"{policy} is not valid {path.suffix[1:].upper()}: {' '.join(str(error).split())}") from None
+    if isinstance(held, list):
+        return held
+    if not isinstance(held, dict) or not isinstance(held.get("transform"), dict):
+        expected = "a list of transforms, or what albumentations.save writes"
+        raise UsageError(
+            f"{policy} holds {type(held).__name__ if not isinstance(held, dict) else sorted(map(str, held))}, expected {expected}"
+        )
+    return _policy_of(held["transform"], policy)
 
 
-def _only_entry(entry: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
-    name, arguments = next(iter(entry.items())) if isinstance(entry, dict) and len(entry) == 1 else (None, None)
-    if not isinstance(name, str) or not isinstance(arguments, dict | None):
-        raise UsageError(f"an augmentation entry is {entry!r}; expected one transform, such as `- HorizontalFlip: {{p: 0.5}}`")
-    return name, arguments or {}
+def _policy_of(saved: dict[str, Any], source: str) -> Policy:
+    """A saved pipeline's transforms; a Compose that is not always applied stays one entry."""
+    entry = _entry(saved, source)
+    ((name, arguments),) = entry.items()
+    if name not in ("Compose", "ReplayCompose"):
+        return [entry]
+    certain = arguments.get("p", 1.0) >= 1
+    return arguments["transforms"] if certain else [{"Sequential": {"transforms": arguments["transforms"], "p": arguments["p"]}}]
 
 
-def _is_transform(factory: Any) -> bool:
-    return inspect.isclass(factory) and issubclass(factory, A.BasicTransform)
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def refuse_other_sizes(policy: Sequence[dict[str, dict[str, Any]]], images: tuple[int, ...], train_size: int) -> None:
-    """Raise UsageError when the policy changed the size of the pictures, which a training batch cannot hold."""
-    if images[:2] != (train_size, train_size):
-        names = [next(iter(entry)) for entry in policy]
-        found = f"{images[1]}x{images[0]} pixels, {train_size}x{train_size} are wanted"
-        raise UsageError(f"the policy {names} makes pictures of {found}; end it with a Resize")
+def _entry(saved: Any, source: str) -> Entry:
+    if not isinstance(saved, dict) or not isinstance(saved.get("__class_fullname__"), str):
+        raise UsageError(f"{source} holds {saved!r} where a saved transform with `__class_fullname__` is expected")
+    name = saved["__class_fullname__"].rpartition(".")[2]
+    arguments = {key: value for key, value in saved.items() if key != "__class_fullname__" and key not in OF_THE_PIPELINE}
+    if "transforms" in arguments:
+        arguments["transforms"] = [_entry(one, source) for one in arguments["transforms"]]
+    return {name: arguments}

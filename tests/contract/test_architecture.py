@@ -26,7 +26,7 @@ HOMES = {
     "dvc_objects": {"pipelines/versions.py"},
     "cleanlab": {"components/data/suspects/classification.py", "components/data/suspects/detection.py"},
     "great_expectations": {f"components/validate/{name}.py" for name in ("checks", "docs", "judge")},
-    "albumentations": {"components/augment/augmenter.py", "components/augment/policies.py", "components/augment/preview.py"},
+    "albumentations": {"components/augment/augmenter.py", "components/augment/pipeline.py"},
 }
 
 # Which other component a component may import; everything may import SHARED.

@@ -204,11 +204,11 @@ def test_check_groups_what_it_found_and_answers_no_when_something_is_left_out(
 
 
 def test_check_prints_json_for_machines(tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    source = make_classification(tmp_path / "own", classes=2, per_class=2)
+    source = make_classification(tmp_path / "own", classes=2, per_class=3)
     (source / "class_0" / "000.png").write_bytes(b"")
     assert data_check.command(project, source, None, None, as_json=True) == 1
     (summary,) = json.loads(capsys.readouterr().out)
-    assert (summary["task"], summary["images"], summary["usable_images"], summary["codes"]) == ("classification", 4, 3, {"empty": 1})
+    assert (summary["task"], summary["images"], summary["usable_images"], summary["codes"]) == ("classification", 6, 5, {"empty": 1})
     assert summary["bad"] == 1 and summary["findings"][0]["remedy"]
 
 

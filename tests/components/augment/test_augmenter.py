@@ -8,7 +8,6 @@ import pytest
 
 from components.augment.augmenter import Augmenter, Example
 from components.augment.policies import NAMED
-from components.augment.preview import GAP, audit, draw, sheet
 from tests.images import detection_image
 
 SIZE = 48
@@ -37,9 +36,10 @@ def in_turn(seed: int = 5, epoch: int = 1) -> list[Example]:
     return [augmenter(example, epoch, key) for key, example in enumerate(EXAMPLES)]
 
 
-def test_four_threads_and_any_order_give_what_one_thread_gives():
-    augmenter, order = Augmenter(STRONGEST, SIZE, seed=5), np.random.default_rng(1).permutation(COUNT)
-    with ThreadPoolExecutor(4) as pool:
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_any_number_of_threads_and_any_order_give_what_one_thread_gives(threads):
+    augmenter, order = Augmenter(STRONGEST, SIZE, seed=5), np.random.default_rng(threads).permutation(COUNT)
+    with ThreadPoolExecutor(threads) as pool:
         shown = dict(zip(order, pool.map(lambda key: augmenter(EXAMPLES[key], 1, int(key)), order), strict=True))
     assert all(same(shown[key], example) for key, example in enumerate(in_turn()))
 
@@ -58,6 +58,16 @@ def test_two_images_of_one_epoch_are_not_augmented_alike():
     augmenter = Augmenter([{"HorizontalFlip": {"p": 0.5}}], SIZE, seed=0)
     flipped = [not same(augmenter(EXAMPLES[0], 1, key), EXAMPLES[0]) for key in range(400)]
     assert 150 < sum(flipped) < 250  # binomial(400, 0.5) has a standard deviation of 10
+
+
+def test_two_transforms_of_one_picture_happen_independently_of_each_other():
+    augmenter = Augmenter([{"HorizontalFlip": {"p": 0.5}}, {"InvertImg": {"p": 0.5}}], SIZE, seed=0)
+    plain, counts = EXAMPLES[0].pixels, [0, 0, 0, 0]
+    for key in range(400):
+        shown = augmenter(EXAMPLES[0], 1, key).pixels
+        for place, expected in enumerate((plain, plain[:, ::-1], 255 - plain, 255 - plain[:, ::-1])):
+            counts[place] += bool((shown == expected).all())
+    assert sum(counts) == 400 and min(counts) > 60  # binomial(400, 0.25) has a standard deviation of 9
 
 
 def test_the_given_pixels_stay_as_they_are():
@@ -90,33 +100,46 @@ def test_a_picture_without_boxes_keeps_the_shape_of_none():
     assert Augmenter(STRONGEST, SIZE, seed=0)(Example(EXAMPLES[0].pixels, empty), 1, 0).boxes.shape == (0, 5)
 
 
-def test_the_sheet_shows_the_original_first_and_white_between():
-    plain = [Example(example.pixels, np.zeros((0, 5), np.float32)) for example in EXAMPLES[:3]]
-    page = sheet(plain, Augmenter([{"HorizontalFlip": {"p": 1.0}}], SIZE, seed=0), columns=2)
-    assert page.shape == (3 * SIZE + 2 * GAP, 2 * SIZE + GAP, 3)
-    assert (page[:SIZE, :SIZE] == plain[0].pixels).all()
-    assert (page[:SIZE, SIZE + GAP :] == plain[0].pixels[:, ::-1]).all()
-    assert (page[SIZE : SIZE + GAP] == 255).all()
+EDGE = [{"Crop": {"x_min": 0, "y_min": 0, "x_max": SIZE // 2, "y_max": SIZE, "p": 0.5}}, {"Resize": {}}]
 
 
-def test_the_sheet_holds_smaller_training_pictures_too():
-    page = sheet(EXAMPLES[:1], Augmenter([], SIZE, seed=0, train_size=32), columns=2)
-    assert (page[32:, SIZE + GAP :] == 255).all() and (page[:32, SIZE + GAP :] != 255).any()
+def test_a_picture_that_would_lose_its_boxes_is_drawn_again():
+    # the crop, half of the time, loses the one box in the right half: four draws in a row do so once in 16
+    example = Example(EXAMPLES[0].pixels, np.array([[2, 0.6, 0.1, 0.9, 0.9]], np.float32))
+    augmenter = Augmenter(EDGE, SIZE, seed=0)
+    first = [len(augmenter.draw(example, 1, key).boxes) for key in range(200)]
+    assert 70 < first.count(0) < 130  # binomial(200, 0.5) has a standard deviation of 7
+    shown = [augmenter(example, 1, key) for key in range(200)]
+    assert all(same(one, example) for one in shown)  # the draws that keep the box change nothing else
 
 
-def test_a_drawn_box_lies_where_the_box_is():
-    drawn = draw(Example(np.zeros((40, 40, 3), np.uint8), np.array([[0, 0.25, 0.5, 0.75, 0.9]], np.float32)))
-    rows, columns = np.nonzero(drawn.any(axis=2))
-    assert (columns.min(), rows.min(), columns.max(), rows.max()) == (10, 20, 30, 36)
+def test_a_picture_that_loses_its_boxes_every_time_is_shown_as_it_is_at_the_training_size():
+    example = Example(EXAMPLES[0].pixels, np.array([[2, 0.6, 0.1, 0.9, 0.9]], np.float32))
+    always = [{"Crop": {**EDGE[0]["Crop"], "p": 1.0}}, {"Resize": {}}, {"InvertImg": {"p": 1.0}}]
+    assert same(Augmenter(always, SIZE, seed=0)(example, 1, 0), example)
+    small = Augmenter(always, SIZE, seed=0, train_size=24)(example, 1, 0)
+    assert small.pixels.shape == (24, 24, 3) and small.boxes.tolist() == example.boxes.tolist()
+    assert abs(float(small.pixels.mean()) - float(example.pixels.mean())) < 1  # and not inverted
 
 
-def test_the_audit_counts_what_a_crop_drops():
-    left, right = [0, 0.0, 0.0, 0.3, 0.3], [0, 0.6, 0.6, 0.9, 0.9]
-    both, one, none = (np.array(rows, np.float32).reshape(-1, 5) for rows in ([left, right], [right], []))
-    pictures = [Example(np.zeros((SIZE, SIZE, 3), np.uint8), boxes) for boxes in (both, one, none)]
-    policy = [{"Crop": {"x_max": SIZE // 2, "y_max": SIZE // 2, "p": 1.0}}, {"Resize": {"height": SIZE, "width": SIZE}}]
-    found = audit(pictures, Augmenter(policy, SIZE, seed=0), epochs=3)
-    assert found == {"epochs": 3, "images": 3, "boxes": 9, "kept": 3, "dropped": 6, "pictures_emptied": 3}
+def test_a_picture_without_boxes_is_background_and_never_drawn_again():
+    empty = Example(EXAMPLES[0].pixels, np.zeros((0, 5), np.float32))
+    augmenter = Augmenter(EDGE, SIZE, seed=0)
+    assert all(same(augmenter(empty, 1, key), augmenter.draw(empty, 1, key)) for key in range(40))
+    assert any(not same(augmenter(empty, 1, key), empty) for key in range(40))
+
+
+def test_what_is_drawn_again_depends_on_seed_epoch_and_image_alone():
+    policy, seen = [{"RandomResizedCrop": {"scale": [0.05, 0.2], "p": 1.0}}], 0
+    one = [Example(example.pixels, example.boxes[:1]) for example in EXAMPLES]
+    for threads in (1, 2, 4):
+        augmenter, order = Augmenter(policy, SIZE, seed=3), np.random.default_rng(threads).permutation(COUNT)
+        with ThreadPoolExecutor(threads) as pool:
+            shown = dict(zip(order, pool.map(lambda key, use=augmenter: use(one[key], 2, int(key)), order), strict=True))
+        alone = Augmenter(policy, SIZE, seed=3)
+        assert all(same(shown[key], alone(one[key], 2, key)) for key in range(COUNT))
+        seen += sum(len(alone.draw(example, 2, key).boxes) == 0 for key, example in enumerate(one))
+    assert seen > 6  # so that many were drawn again
 
 
 def test_opencv_may_use_as_many_threads_as_it_likes():

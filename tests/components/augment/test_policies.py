@@ -1,109 +1,105 @@
-"""Policies by name and in full, what is refused, and what becomes of the boxes."""
+"""Policies by name, in full, and from files that Albumentations wrote."""
 
+from pathlib import Path
+
+import albumentations as A
 import numpy as np
 import pytest
 
-from components.augment.augmenter import Augmenter, Example
-from components.augment.policies import NAMED, compose, resolve
+from components.augment.pipeline import compose
+from components.augment.policies import NAMED, resolve
+from components.augment.shapes import refuse_unbatchable
 from components.errors import UsageError
 
-SIZE = 100
+ROOT = Path(__file__).resolve().parents[3]
+SIZE = 64
+BOXES = A.BboxParams(format="albumentations", label_fields=["labels"])
+EXPORTED = A.Compose(
+    [
+        A.RandomResizedCrop(size=(SIZE, SIZE), scale=(0.5, 1.0)),
+        A.OneOf([A.HorizontalFlip(p=0.9), A.Sequential([A.VerticalFlip(p=0.5), A.Affine(rotate=(-9, 9), p=1.0)], p=1.0)], p=0.7),
+        A.SomeOf([A.CoarseDropout(), A.HueSaturationValue(), A.ColorJitter(hue=0.1)], n=2),
+        A.Affine(scale={"x": (0.8, 1.1), "y": (0.9, 1.2)}, translate_percent=(-0.1, 0.1), p=0.8),
+    ],
+    bbox_params=BOXES,
+)
+PICTURE = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
 
 
-def picture(*boxes: tuple[float, ...]) -> Example:
-    return Example(np.zeros((SIZE, SIZE, 3), np.uint8), np.array(boxes, np.float32).reshape(-1, 5))
+def saved(root: Path, name: str, pipeline: object) -> str:
+    (root / "policies").mkdir(exist_ok=True)
+    A.save(pipeline, root / "policies" / name, data_format="json" if name.endswith(".json") else "yaml")
+    return f"policies/{name}"
 
 
-def cropped(*boxes: tuple[float, ...], **window: int) -> np.ndarray:
-    """The boxes after a crop of the 100 pixel picture to the window and back to 100 pixels."""
-    policy = [{"Crop": {**window, "p": 1.0}}, {"Resize": {"height": SIZE, "width": SIZE}}]
-    return Augmenter(policy, SIZE, seed=0)(picture(*boxes), 1, 0).boxes
+def test_a_list_is_its_own_policy_and_a_name_stands_for_one(tmp_path):
+    assert resolve([{"D4": {}}], tmp_path) == [{"D4": {}}]
+    assert resolve("light", tmp_path) == NAMED["light"] and resolve("none", tmp_path) == []
 
 
-def test_a_cut_box_is_clipped_when_three_tenths_of_it_stay():
-    # the left half of the picture is kept: a box from 30 to 80 keeps 20 of its 50 columns, 40 %
-    found = cropped((1, 0.3, 0.2, 0.8, 0.6), x_min=0, y_min=0, x_max=50, y_max=100)
-    assert found == pytest.approx(np.array([[1, 0.6, 0.2, 1.0, 0.6]]), abs=1e-6)
+@pytest.mark.parametrize("name", ["mine.yaml", "mine.yml", "mine.json"])
+def test_a_saved_pipeline_makes_the_pictures_that_albumentations_itself_makes_of_it(tmp_path, name):
+    ours = compose(resolve(saved(tmp_path, name, EXPORTED), tmp_path), SIZE, SIZE)
+    theirs = A.from_dict(A.to_dict(EXPORTED))
+    for seed in range(12):
+        shown = []
+        for pipeline in (ours, theirs):
+            pipeline.set_random_seed(seed)
+            shown.append(pipeline(image=PICTURE, bboxes=np.zeros((0, 4), np.float32), labels=np.zeros(0))["image"])
+        assert (shown[0] == shown[1]).all()
 
 
-def test_a_box_with_less_than_three_tenths_left_is_dropped():
-    # 40 to 80 keeps 10 of 40 columns, 25 %
-    assert len(cropped((1, 0.4, 0.2, 0.8, 0.6), x_min=0, y_min=0, x_max=50, y_max=100)) == 0
+def test_a_single_saved_transform_and_a_pipeline_that_happens_by_chance_are_policies_too(tmp_path):
+    assert resolve(saved(tmp_path, "one.yaml", A.HorizontalFlip(p=0.3)), tmp_path) == [{"HorizontalFlip": {"p": 0.3}}]
+    by_chance = saved(tmp_path, "chance.yaml", A.Compose([A.HorizontalFlip(p=1.0)], p=0.25))
+    assert resolve(by_chance, tmp_path) == [{"Sequential": {"transforms": [{"HorizontalFlip": {"p": 1.0}}], "p": 0.25}}]
 
 
-def test_what_is_left_is_counted_over_all_transforms_together():
-    # each cut leaves half of what was there: 50 % and then 25 % of the box in all, which is too little
-    policy = [
-        {"Crop": {"x_min": 0, "y_min": 0, "x_max": 50, "y_max": 100, "p": 1.0}},
-        {"Crop": {"x_min": 0, "y_min": 0, "x_max": 50, "y_max": 50, "p": 1.0}},
-        {"Resize": {"height": SIZE, "width": SIZE}},
-    ]
-    assert len(Augmenter(policy, SIZE, seed=0)(picture((0, 0.3, 0.3, 0.7, 0.7)), 1, 0).boxes) == 0
+def test_a_file_may_hold_a_list_as_params_does(tmp_path):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "list.yaml").write_text("- HorizontalFlip: {p: 0.5}\n")
+    assert resolve("policies/list.yaml", tmp_path) == [{"HorizontalFlip": {"p": 0.5}}]
 
 
-def test_a_box_below_two_pixels_is_dropped():
-    found = cropped((0, 0.1, 0.1, 0.115, 0.5), (2, 0.1, 0.1, 0.5, 0.5), x_min=0, y_min=0, x_max=100, y_max=100)
-    assert found[:, 0].tolist() == [2]
+@pytest.mark.parametrize("name", ["./policies/list.yaml", "policies/../policies/list.yaml"])
+def test_a_path_is_read_wherever_it_leads_within_the_folder(tmp_path, name):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "list.yaml").write_text("[]")
+    assert resolve(name, tmp_path) == []
 
 
-def test_a_flip_mirrors_pixels_and_boxes():
-    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)
-    boxes = np.array([[3, 0.1, 0.2, 0.4, 0.9]], np.float32)
-    shown = Augmenter([{"HorizontalFlip": {"p": 1.0}}], SIZE, seed=0)(Example(pixels, boxes), 1, 0)
-    assert (shown.pixels == pixels[:, ::-1]).all()
-    assert shown.boxes == pytest.approx(np.array([[3, 0.6, 0.2, 0.9, 0.9]]), abs=1e-6)
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("policies/none.yaml", None, "there is no policy file policies/none.yaml; policies/ holds policies/bad.yaml"),
+        ("elsewhere.yaml", "[]", r"elsewhere.yaml is not in policies/.*move it there"),
+        ("policies/../elsewhere.yaml", "[]", "not in policies/"),
+        ("policies/bad.yaml", "a: [", "policies/bad.yaml is not valid YAML"),
+        ("policies/bad.json", "{", "policies/bad.json is not valid JSON"),
+        ("policies/bad.yaml", "a: 1", r"holds \['a'\], expected a list of transforms, or what albumentations.save writes"),
+        ("policies/bad.yaml", "7", "holds int"),
+        ("policies/bad.yaml", "!!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("policies/bad.yaml", "transform: {transforms: []}", "`__class_fullname__` is expected"),
+        ("policies/bad.yaml", "transform: {__class_fullname__: Compose, transforms: [7]}", "holds 7 where a saved transform"),
+    ],
+)
+def test_what_is_no_policy_file_is_refused_in_words(tmp_path, name, text, said):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "bad.yaml").touch()
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=said):
+        resolve(name, tmp_path)
 
 
-def test_a_box_that_touches_the_border_by_rounding_is_no_error():
-    beyond = np.nextafter(np.float32(1), np.float32(2))
-    assert len(Augmenter(NAMED["strong"], SIZE, seed=0)(picture((0, 0.0, 0.0, beyond, beyond)), 1, 0).boxes) <= 1
-
-
-@pytest.mark.parametrize("name", NAMED)
-def test_every_named_policy_runs_and_keeps_boxes_in_the_picture(name):
-    augmenter = Augmenter(resolve(name), SIZE, seed=3)
-    for epoch in range(1, 20):
-        shown = augmenter(picture((0, 0.0, 0.0, 1.0, 1.0), (1, 0.2, 0.2, 0.5, 0.4)), epoch, 7)
-        assert shown.pixels.shape == (SIZE, SIZE, 3) and shown.pixels.dtype == np.uint8
-        assert shown.boxes.dtype == np.float32 and ((shown.boxes[:, 1:] >= 0) & (shown.boxes[:, 1:] <= 1)).all()
-        assert (shown.boxes[:, 3:] > shown.boxes[:, 1:3]).all()
-
-
-REFUSED = {
-    "no such transform": ([{"HorizontalFlp": {}}], "Did you mean 'HorizontalFlip'"),
-    "a composition": ([{"OneOf": {}}], "no transform 'OneOf'"),
-    "no such argument": ([{"HorizontalFlip": {"probability": 1}}], r"does not accept \['probability'\]; it accepts \['p'\]"),
-    "a value out of range": ([{"HorizontalFlip": {"p": 7}}], "HorizontalFlip refuses .*p"),
-    "no mapping of arguments": ([{"HorizontalFlip": 0.5}], "HorizontalFlip: {p: 0.5}"),
-    "two transforms in one entry": ([{"HorizontalFlip": {}, "VerticalFlip": {}}], "expected one transform"),
-    "a bare name": (["HorizontalFlip"], "expected one transform"),
-    "an abstract transform": ([{"BasicTransform": {}}], "BasicTransform refuses"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_albumentations_does_not_know_is_refused_in_words(case):
-    policy, message = REFUSED[case]
-    with pytest.raises(UsageError, match=message):
-        compose(policy, SIZE, SIZE)
-
-
-def test_a_composition_is_not_recommended_in_its_own_place():
-    with pytest.raises(UsageError) as refused:
-        compose([{"OneOf": {}}], SIZE, SIZE)
-    assert "mean 'OneOf'" not in str(refused.value)
-
-
-def test_an_unknown_policy_names_its_nearest():
+def test_an_unknown_policy_names_its_nearest(tmp_path):
     with pytest.raises(UsageError, match=r"'lihgt'.*none, light, strong, aerial.*Did you mean 'light'"):
-        resolve("lihgt")
+        resolve("lihgt", tmp_path)
 
 
-def test_a_policy_that_changes_the_size_is_refused_before_training():
-    with pytest.raises(UsageError, match=r"50x40 pixels, 100x100 are wanted"):
-        Augmenter([{"CenterCrop": {"height": 40, "width": 50}}], SIZE, seed=0)
-
-
-def test_a_list_in_params_becomes_a_range():
-    (transform, *_) = compose([{"RandomBrightnessContrast": {"brightness_limit": [-0.1, 0.3]}}], SIZE, SIZE).transforms
-    assert transform.brightness_limit == (-0.1, 0.3)
+@pytest.mark.parametrize("file", sorted((ROOT / "policies").glob("*.yaml")), ids=lambda file: file.name)
+def test_the_policies_of_the_repository_can_be_trained_with(file):
+    policy = resolve(f"policies/{file.name}", ROOT)
+    assert policy
+    refuse_unbatchable(policy, 48, 48)
+    refuse_unbatchable(policy, 224, 160)
