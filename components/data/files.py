@@ -28,19 +28,19 @@ class LeftOut:
     found: str
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """Every usable file under `root`, in the order of names: regular ones, and links to such inside `root`.
+def walk(folder: Path, root: Path | None = None) -> Iterator[Path]:
+    """Every usable file under `folder`, in the order of names: regular ones, and links to such in the dataset at `root`.
 
-    Hidden and system files are skipped, as is what `explore` says must be; folder links are not followed. Nothing is
-    opened, so nothing can make it wait.
+    `root` is `folder` when not said. Hidden and system files are skipped, as is what `explore` says must be; folder
+    links are not followed. Nothing is opened, so nothing can make it wait.
     """
-    return (entry for entry in explore(root) if isinstance(entry, Path))
+    return (entry for entry in explore(folder, root) if isinstance(entry, Path))
 
 
-def explore(root: Path) -> Iterator[Path | LeftOut]:
+def explore(folder: Path, root: Path | None = None) -> Iterator[Path | LeftOut]:
     """What `walk` yields and, among it, all that it does not, with the reason."""
-    real = os.path.realpath(root)
-    folders = [root]
+    real = os.path.realpath(root or folder)
+    folders = [folder]
     while folders:
         folder = folders.pop()
         try:
@@ -63,10 +63,8 @@ def explore(root: Path) -> Iterator[Path | LeftOut]:
 
 def _left_out(entry: os.DirEntry[str], real: str) -> tuple[str, str] | None:
     """Code and words for what is not looked at; None for a usable file and a folder to look into."""
-    try:
-        entry.name.encode()
-    except UnicodeEncodeError:
-        return "name-not-utf8", f"is named {entry.name.encode(errors='surrogateescape')!r}"
+    if not is_utf8(entry.name):
+        return "name-not-utf8", f"is named {os.fsencode(entry.name)!r}"
     if not visible(entry.name):
         return ("hidden-file", "is hidden") if entry.name.startswith(".") else ("system-file", "is a system's own")
     try:
@@ -99,8 +97,17 @@ def _lies_in(path: str, folder: str) -> bool:
 
 
 def visible(name: str) -> bool:
-    """Whether a file or folder name is neither hidden nor a system's litter."""
-    return not name.startswith(".") and name.lower() not in _SYSTEM
+    """Whether a file or folder name is neither hidden nor a system's litter, and can be written as text."""
+    return not name.startswith(".") and name.lower() not in _SYSTEM and is_utf8(name)
+
+
+def is_utf8(name: str) -> bool:
+    """Whether the bytes of a name are UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_image(path: Path) -> bool:

@@ -28,7 +28,7 @@ def split_folders(root: Path) -> list[tuple[str, Path]]:
     """
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and visible(folder.name))
     splits = [(SPLIT_NAMES[folder.name.lower()], folder) for folder in folders if folder.name.lower() in SPLIT_NAMES]
-    others = [folder.name for folder in folders if folder.name.lower() not in SPLIT_NAMES and any(map(is_image, walk(folder)))]
+    others = [folder.name for folder in folders if folder.name.lower() not in SPLIT_NAMES and any(map(is_image, walk(folder, root)))]
     if splits and others:
         names = ", ".join(folder.name for _, folder in splits)
         raise DataError(
@@ -49,7 +49,7 @@ def _read_classes(root: Path, folder: Path, split: str | None, gathered: Collect
 
 def _read_class(root: Path, folder: Path, split: str | None, gathered: Collector) -> None:
     found = 0
-    for path in walk(folder):
+    for path in walk(folder, root):
         where = relative(root, path)
         if not is_image(path):
             gathered.find("unknown-file", where, f"{path.suffix or 'no suffix'} is not a known image type")

@@ -76,7 +76,7 @@ def _images(root: Path, value: object, source: Path) -> Iterator[Path]:
     for entry in value if isinstance(value, list) else [value] if value else []:
         place = _resolve(root, str(entry), source)
         if place.is_dir():
-            yield from (path for path in walk(place) if is_image(path))
+            yield from (path for path in walk(place, root) if is_image(path))
         else:
             lines = place.read_text(encoding="utf-8").splitlines()
             yield from (_resolve(root, line.strip(), place) for line in lines if line.strip())
