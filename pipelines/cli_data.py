@@ -7,6 +7,8 @@ from typing import Any
 from pipelines.cli_shared import TASKS, command, print_json, project
 from pipelines.cli_versions import add_versions
 
+_FORMATS = ("auto", "folder", "leaf-folder", "yolo", "voc", "coco", "csv")
+
 
 def add_data(commands: Any) -> None:
     """Add `data` and its actions."""
@@ -22,10 +24,9 @@ def add_data(commands: Any) -> None:
     )
     bring.add_argument("source", type=Path, help="a folder; it is only read")
     bring.add_argument("--task", choices=TASKS, required=True)
-    bring.add_argument(
-        "--format", choices=("auto", "folder", "yolo", "voc"), default="auto", help="how the labels lie; recognised when not said"
-    )
+    bring.add_argument("--format", choices=_FORMATS, default="auto", help="how the labels lie; recognised when not said")
     bring.add_argument("--json", action="store_true")
+    _add_export(actions)
     check = command(
         actions, "check", "scan a dataset without changing it", "visionloop data check ~/flowers --task classification", _data_check
     )
@@ -35,6 +36,7 @@ def add_data(commands: Any) -> None:
     )
     check.add_argument("path", type=Path, nargs="?", help="a folder; data/ when not said")
     check.add_argument("--task", choices=TASKS)
+    check.add_argument("--format", choices=_FORMATS, help="how the labels lie; as params.yaml says, or recognised")
     check.add_argument("--json", action="store_true", help="print everything that was found as JSON")
     check.add_argument("--out", type=Path, metavar="DIR", help="write a page with pictures, and the JSON, here")
     augmentation = command(
@@ -49,6 +51,23 @@ def add_data(commands: Any) -> None:
     augmentation.add_argument("--out", type=Path, help="write preview.png, worst.png and audit.json here")
     augmentation.add_argument("--json", action="store_true")
     add_versions(actions)
+
+
+def _add_export(actions: Any) -> None:
+    export = command(
+        actions,
+        "export",
+        "write a detection dataset in another format; the source is only read",
+        "visionloop data export ~/cells --format coco --out ~/cells-coco",
+        _data_export,
+    )
+    export.add_argument("path", type=Path, nargs="?", help="a folder; data/detection when not said")
+    export.add_argument("--format", choices=("yolo", "voc", "coco"), required=True, help="what to write")
+    export.add_argument("--out", type=Path, required=True, help="an empty or new folder")
+    export.add_argument("--task", choices=TASKS, default="detection")
+    export.add_argument("--read-as", choices=_FORMATS, help="how the source's labels lie; recognised when not said")
+    export.add_argument("--link", action="store_true", help="hard links instead of copies of the images")
+    export.add_argument("--json", action="store_true")
 
 
 def _data_sample(_: argparse.Namespace) -> int:
@@ -66,10 +85,19 @@ def _data_import(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _data_export(arguments: argparse.Namespace) -> int:
+    from pipelines import data_commands, data_export
+
+    own = (arguments.format, arguments.out, arguments.path, arguments.task, arguments.read_as)
+    summary = data_export.export(project(), *own, link=arguments.link)
+    print_json(summary) if arguments.json else data_commands.show(summary)
+    return 0
+
+
 def _data_check(arguments: argparse.Namespace) -> int:
     from pipelines.data_check import command as check
 
-    return check(project(), arguments.path, arguments.task, arguments.out, as_json=arguments.json)
+    return check(project(), arguments.path, arguments.task, arguments.format, arguments.out, as_json=arguments.json)
 
 
 def _data_augmentation(arguments: argparse.Namespace) -> int:

@@ -40,9 +40,9 @@ class Checked:
         return own | counts | {"bad": len(bad(self.found.findings)), "codes": codes} | findings_of(self.found.findings)
 
 
-def command(paths: Paths, path: Path | None, task: str | None, out: Path | None, *, as_json: bool) -> int:
+def command(paths: Paths, path: Path | None, task: str | None, layout: str | None, out: Path | None, *, as_json: bool) -> int:
     """Check, print, write the pages if `out` is given; 1 when something had to be left out, else 0."""
-    checked = checks(paths, path, task)
+    checked = checks(paths, path, task, layout)
     for one in checked if out else ():
         write(one, out)  # type: ignore[arg-type]
     if as_json:
@@ -58,29 +58,30 @@ def check(paths: Paths, path: Path | None = None, task: str | None = None) -> li
     return [one.summary() for one in checks(paths, path, task)]
 
 
-def checks(paths: Paths, path: Path | None = None, task: str | None = None) -> list[Checked]:
+def checks(paths: Paths, path: Path | None = None, task: str | None = None, layout: str | None = None) -> list[Checked]:
     """Scan datasets without changing anything: those in data/, or the one at `path`, whose task is tried if not given.
 
-    Every image is decoded. Raises DataError when nothing is found.
+    `layout` names how the labels lie; by default params.yaml's for data/, recognised for `path`. Every image is decoded.
+    Raises DataError when nothing is found.
     """
     if path is not None:
         root = path.resolve()
-        name, listing = (task, read_dataset(root, task)) if task else _guess(root)
+        name, listing = (task, read_dataset(root, task, layout or AUTO)) if task else _guess(root, layout or AUTO)
         return [_scanned(root, name, listing, _rules(paths, None))]
     wanted = [name for name in ([task] if task else TASKS) if is_present(paths.data / name)]
     if not wanted:
         raise DataError(f"{paths.data} holds no {task or 'dataset'}: run `visionloop data sample` or `visionloop data import SRC`")
     return [
-        _scanned(paths.data / name, name, read_dataset(paths.data / name, name, _format(paths, name)), _rules(paths, name))
+        _scanned(paths.data / name, name, read_dataset(paths.data / name, name, layout or _format(paths, name)), _rules(paths, name))
         for name in wanted
     ]
 
 
-def _guess(root: Path) -> tuple[str, Listing]:
+def _guess(root: Path, layout: str) -> tuple[str, Listing]:
     failures = []
-    for task in READERS:
+    for task in (task for task, readers in READERS.items() if layout == AUTO or layout in readers):
         try:
-            return task, read_dataset(root, task)
+            return task, read_dataset(root, task, layout)
         except DataError as error:
             failures.append(str(error))
     raise DataError(f"{failures[-1]} (name the task with --task if it is known)")

@@ -17,7 +17,7 @@ Task = Literal["classification", "detection"]
 class Dataset:
     """How one dataset is read."""
 
-    format: Literal["auto", "folder", "yolo", "voc"]
+    format: Literal["auto", "folder", "leaf-folder", "yolo", "voc", "coco", "csv"]
     group_pattern: str | None
     near_duplicates: bool
     label_safety: str | list[str] | None

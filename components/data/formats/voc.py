@@ -1,156 +1,183 @@
 """Pascal VOC: one XML file an image, in `Annotations/` beside `JPEGImages/`, or beside the image itself."""
 
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterator
+import posixpath
+from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from xml.parsers import expat
 
-from components.data.decode import DecodeError, read_size
-from components.data.files import inside, is_image, relative, walk
-from components.data.formats.listing import SPLIT_NAMES, Collector, Corners, Listing, unique_names
+from components.data.formats import voc_xml
+from components.data.formats.listing import Collector, Listing, unique_names
+from components.data.formats.splits import split_of_path
+from components.data.formats.text import LabelError, encoding
+from components.data.formats.tree import Tree
+from components.errors import DataError
 
-_LINE = "line"
-_LISTS = {"train": "train", "val": "val", "test": "test", "trainval": "train"}
-
-
-class AnnotationError(ValueError):
-    """An XML file that is not a usable annotation; the message says why, `line` where, `code` what kind of finding it is."""
-
-    def __init__(self, line: int, message: str, code: str = "label-unreadable") -> None:
-        """Say what is wrong, and in which line."""
-        super().__init__(message)
-        self.line = line
-        self.code = code
+ANNOTATIONS = "annotations"
+IMAGE_FOLDERS = ("JPEGImages", "images", "Images", "imgs", "img")
+LABEL_MAP = "labelmap.txt"  # as CVAT writes it, with a class of its own for what is no object
+LABEL_MAP_HEADER = "# label:color_rgb:parts:actions"
+_BACKGROUND = ("background", "0,0,0")
+_LISTS = {"train": "train", "val": "val", "test": "test", "trainval": "train", "default": None}
+_LIST_LIMIT = 256 * 1024 * 1024  # bytes
+_LOOKED_AT = 20  # files
 
 
-def read(root: Path) -> Listing:
+def find(tree: Tree) -> Iterator[str]:
+    """The XML files of the dataset."""
+    return tree.with_suffix(".xml")
+
+
+def looks_like(tree: Tree) -> bool:
+    """Whether one of the first XML files speaks of an annotation, or lies in a folder `Annotations`."""
+    for path, _ in zip(find(tree), range(_LOOKED_AT), strict=False):
+        if ANNOTATIONS in path.lower().split("/")[:-1]:
+            return True
+        try:
+            if b"<annotation" in tree.read(path, voc_xml.LIMIT).replace(b"\0", b""):
+                return True
+        except LabelError:
+            continue
+    return False
+
+
+def read(tree: Tree) -> Listing:
     """Read Pascal VOC annotations. Their pixels are one-based and inclusive: x_min becomes (xmin - 1) / width.
 
     The true size of the image is what counts; an annotation that claims another is a finding, and its image is left
-    out. `ImageSets/Main/{train,val,test}.txt`, or folders of these names, give the split.
+    out. `ImageSets/Main/{train,val,test}.txt` give the split, or, where there are none, folders of these names. The
+    classes stand in the order of a labelmap.txt, then of the alphabet. `truncated` and `pose` have no place in the
+    tables and are passed over.
     """
     gathered = Collector()
-    labelled: set[Path] = set()
-    split_of = _splitter(root)
-    for annotation, image in _pairs(root):
-        if image is None:
-            gathered.find("no-image", relative(root, annotation), "annotates an image that is not there")
-        elif image not in labelled:
-            labelled.add(image)
-            _read_annotation(root, annotation, image, split_of(image), gathered)
-    for image in (path for path in walk(root) if is_image(path) and path not in labelled):
-        gathered.find("no-annotation", relative(root, image), "has no annotation: what it shows is not known")
-        gathered.image(relative(root, image), None, split_of(image), "no-annotation")
-    classes = sorted({str(row["label"]) for row in gathered.boxes if not row["problems"]})
-    return gathered.listing("voc", unique_names(classes, str(root)))
+    splits = _Splits(tree)
+    labelled = _pairs(tree, gathered)
+    for image, path in labelled.items():
+        _read_annotation(tree, path, image, splits.of(image), gathered)
+    for image in (image for image in tree.images if image not in labelled):
+        gathered.find("no-annotation", image, "has no annotation: what it shows is not known")
+        gathered.image(image, None, splits.of(image), "no-annotation")
+    return gathered.listing("voc", _classes(tree, gathered))
 
 
-def find_annotations(root: Path) -> Iterator[Path]:
-    """The XML files of the dataset."""
-    return (path for path in walk(root) if path.suffix.lower() == ".xml")
+def base_of(path: str) -> tuple[str, str]:
+    """The folder that holds `Annotations/`, `JPEGImages/` and `ImageSets/`, and the rest of the path below one of the first two."""
+    parts = path.split("/")
+    for at in reversed(range(len(parts) - 1)):
+        if parts[at].lower() == ANNOTATIONS or parts[at] in IMAGE_FOLDERS:
+            return "/".join(parts[:at]), "/".join(parts[at + 1 :])
+    return posixpath.dirname(posixpath.dirname(path)), parts[-1]
 
 
-def parse(data: bytes) -> ElementTree.Element:
-    """Parse XML, each element's attribute `line` its line; a DOCTYPE is refused, and with it every entity.
+class _Splits:
+    """Which split an image is in."""
 
-    Raises AnnotationError.
-    """
-    builder = ElementTree.TreeBuilder()
-    parser = expat.ParserCreate()
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._given = cache(self._lists)
+        self._any = any("/ImageSets/Main/" in f"/{path}" and posixpath.basename(path)[:-4] in _LISTS for path in tree.with_suffix(".txt"))
 
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        builder.start(tag, attributes | {_LINE: str(parser.CurrentLineNumber)})
+    def of(self, image: str) -> str | None:
+        """Raises DataError when a list cannot be read or two disagree."""
+        if not self._any:
+            return split_of_path(image)
+        base, rest = base_of(image)
+        given, stem = self._given(base), posixpath.splitext(rest)[0]
+        return given[stem] if stem in given else given.get(posixpath.basename(stem))
 
-    def refuse(*_: object) -> None:
-        raise AnnotationError(parser.CurrentLineNumber, "has a DOCTYPE, which an annotation does not need and which can hide entities")
+    def _lists(self, base: str) -> dict[str, str | None]:
+        given: dict[str, str | None] = {}
+        for name, split in _LISTS.items():
+            path = posixpath.join(base, "ImageSets", "Main", f"{name}.txt")
+            for entry in self._entries(base, path) if path in self._tree.known else ():
+                other = given.setdefault(entry, split)
+                if other != split and not (name == "trainval" and other == "val"):
+                    raise DataError(
+                        f"{self._tree.root / path}: {entry} stands in {other} too, expected it in one split: take it out of one"
+                    )
+        return given
 
-    parser.StartElementHandler, parser.EndElementHandler = start, builder.end
-    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = builder.data, refuse
+    def _entries(self, base: str, path: str) -> Iterator[str]:
+        """Names without suffix; lists of one class add `1`, `0` or `-1` to each, where that is not part of the name."""
+        try:
+            lines = self._tree.text(path, _LIST_LIMIT).lines()
+        except LabelError as error:
+            raise DataError(f"{self._tree.root / path} {error.found}, expected the names of images, one a line") from error
+        for line in filter(None, map(str.strip, lines)):
+            words = line.rsplit(maxsplit=1)
+            flagged = len(words) == 2 and words[1] in ("1", "0", "-1")
+            is_name = flagged and any(self._tree.twins(posixpath.join(base, folder, f"{line}.xml")) for folder in IMAGE_FOLDERS)
+            yield words[0] if flagged and not is_name else line
+
+
+def _pairs(tree: Tree, gathered: Collector) -> dict[str, str]:
+    """The annotation of each image: the one that bears its name, else one that names it as its `filename`."""
+    labelled: dict[str, str] = {}
+    others = []
+    for path in find(tree):
+        twins = _twins(tree, path)
+        image = twins[0] if len(twins) == 1 else _named(tree, path, twins)
+        if not twins:
+            others.append((path, image))
+        elif labelled.setdefault(str(image), path) != path:
+            gathered.find("image-listed-twice", path, f"annotates {image}, as {labelled[str(image)]} does: passed over")
+    for path, image in others:
+        if image is None or labelled.setdefault(image, path) != path:
+            gathered.find("no-image", path, "annotates an image that is not there")
+    return labelled
+
+
+def _twins(tree: Tree, annotation: str) -> list[str]:
+    """The images that bear an annotation's name: beside it, or in the folder of images beside its own."""
+    parts = annotation.split("/")
+    at = next((at for at in reversed(range(len(parts) - 1)) if parts[at].lower() == ANNOTATIONS), len(parts) - 2)
+    above = ["/".join([*parts[:at], name, *parts[at + 1 :]]) for name in IMAGE_FOLDERS] if at >= 0 else []
+    return next(filter(None, map(tree.twins, [annotation, *above])), [])
+
+
+def _named(tree: Tree, annotation: str, among: list[str]) -> str | None:
+    """The image that an annotation names, of some of its name or of all; of some the first if it names none of them."""
     try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise AnnotationError(error.lineno, f"is not valid XML ({error})") from error
-    return builder.close()
+        name = voc_xml.parse(tree.read(annotation, voc_xml.LIMIT)).findtext("filename", "").strip()
+    except LabelError:
+        name = ""
+    if among:
+        return next((image for image in among if posixpath.basename(image) == name), among[0])
+    found = tree.find(name, posixpath.dirname(annotation)) if name else []
+    return found[0] if len(found) == 1 else None
 
 
-def _pairs(root: Path) -> Iterator[tuple[Path, Path | None]]:
-    images = cache(lambda folder: {path.stem: path for path in sorted(folder.iterdir()) if is_image(path)} if folder.is_dir() else {})
-    for annotation in find_annotations(root):
-        above = annotation.parent.parent
-        folders = [annotation.parent]
-        if annotation.parent != root:
-            folders += [above / name for name in ("JPEGImages", "images", "Images")]
-        yield annotation, next((images(folder)[annotation.stem] for folder in folders if annotation.stem in images(folder)), None)
-
-
-def _splitter(root: Path) -> Callable[[Path], str | None]:
-    lists = cache(_split_lists)
-
-    def split_of(image: Path) -> str | None:
-        above = image.parent.parent if image.parent != root else root
-        named = [SPLIT_NAMES[part.lower()] for part in image.parent.relative_to(root).parts if part.lower() in SPLIT_NAMES]
-        return lists(above / "ImageSets" / "Main").get(image.stem) or (named[0] if named else None)
-
-    return split_of
-
-
-def _split_lists(folder: Path) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for name, split in _LISTS.items():
-        path = folder / f"{name}.txt"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        for line in lines:
-            if line.strip():
-                given.setdefault(line.split()[0], split)
-    return given
-
-
-def _read_annotation(root: Path, annotation: Path, image: Path, split: str | None, gathered: Collector) -> None:
-    where, path = relative(root, annotation), relative(root, image)
-    if not inside(root, image):
-        gathered.find("link-outside", path, "is a link that leaves the dataset")
-        return
+def _read_annotation(tree: Tree, path: str, image: str, split: str | None, gathered: Collector) -> None:
+    size = tree.size(image)
     try:
-        tree = parse(annotation.read_bytes())
-        width, height = _size(tree, image)
-    except AnnotationError as error:
-        gathered.find(error.code, where, str(error), error.line, form="an annotation in Pascal VOC's XML")
-        gathered.image(path, None, split, error.code)
+        data = tree.read(path, voc_xml.LIMIT)
+        root = voc_xml.annotation(data)
+        if size is not None:
+            voc_xml.check_size(root, size)
+    except LabelError as error:
+        gathered.refuse(path, error)
+        gathered.image(image, None, split, error.code)
         return
-    except DecodeError:
-        gathered.image(path, None, split)  # what is wrong with the image is found where images are measured
-        return
-    gathered.image(path, None, split)
-    for entry in tree.iter("object"):
-        _read_object(path, entry, (where, int(entry.get(_LINE, "1"))), (width, height), gathered)
+    gathered.image(image, None, split)
+    gathered.tally(path, *encoding(data[:64])[2])
+    for one in voc_xml.objects(root, size) if size else ():  # what is wrong with the image is found where images are measured
+        gathered.tally(path, *one.oddities)
+        if one.code is None:
+            gathered.box(image, one.label, one.corners, (path, one.line), lambda: size, crowd=one.is_crowd, difficult=one.is_difficult)
+        elif one.code == "box-in-fractions":
+            gathered.reject(image, one.label, one.corners, (path, one.line), one.code, one.found)
+        else:
+            gathered.find(one.code, path, one.found, one.line)
 
 
-def _size(tree: ElementTree.Element, image: Path) -> tuple[int, int]:
-    width, height = read_size(image)
-    size = tree.find("size")
-    claimed = (tree.findtext("size/width", "").strip(), tree.findtext("size/height", "").strip())
-    if size is not None and set(claimed) - {"", "0"} and claimed != (str(width), str(height)):
-        found = f"claims {claimed[0]} x {claimed[1]} pixels, the upright image has {width} x {height}"
-        raise AnnotationError(int(size.get(_LINE, "1")), found, "size-disagrees")
-    return width, height
-
-
-def _read_object(path: str, entry: ElementTree.Element, source: tuple[str, int], size: tuple[int, int], gathered: Collector) -> None:
-    label = entry.findtext("name", "").strip()
-    corners = _corners(entry, size)
-    if not label or corners is None:
-        form = "a name, and numbers for xmin, ymin, xmax and ymax in bndbox"
-        gathered.find("label-unreadable", source[0], "object lacks a name or a corner", source[1], form=form)
-        return
-    gathered.box(path, label, corners, *source, entry.findtext("difficult", "0").strip() == "1")
-
-
-def _corners(entry: ElementTree.Element, size: tuple[int, int]) -> Corners | None:
-    try:
-        x0, y0, x1, y1 = (float(entry.findtext(f"bndbox/{name}", "")) for name in ("xmin", "ymin", "xmax", "ymax"))
-    except ValueError:
-        return None
-    # A corner repeated (xmin = xmax) is a click without a drag in every tool seen, never an object one pixel wide.
-    x0, y0 = (x0 - 1 if x0 < x1 else x1), (y0 - 1 if y0 < y1 else y1)
-    return x0 / size[0], y0 / size[1], x1 / size[0], y1 / size[1]
+def _classes(tree: Tree, gathered: Collector) -> list[str]:
+    """Names that a labelmap.txt lists, in its order, then the others that sound boxes bear, in the alphabet's."""
+    used = {str(row[1]) for row in gathered.boxes if not row[-1]}
+    listed: list[str] = []
+    if LABEL_MAP in tree.known:
+        try:
+            lines = tree.text(LABEL_MAP, voc_xml.LIMIT).lines()
+        except LabelError as error:
+            raise DataError(f"{tree.root / LABEL_MAP} {error.found}, expected `name:color:parts:actions`, one a line") from error
+        rows = [line.rsplit(":", 3) for line in lines if not line.startswith(LABEL_MAP_HEADER)]
+        listed = [row[0].strip() for row in rows if len(row) == 4 and (tuple(row[:2]) != _BACKGROUND or row[0] in used)]
+        listed = list(dict.fromkeys(listed))
+    return unique_names([*listed, *sorted(used - set(listed))], str(tree.root))

@@ -1,155 +1,162 @@
 """YOLO: a `data.yaml` with class names, images, and a text file of boxes beside or parallel to each image."""
 
-import math
-from collections.abc import Iterator
-from pathlib import Path
+import csv
+import posixpath
+from collections.abc import Callable
+from functools import lru_cache
 
-import yaml
-
-from components.data.files import inside, is_image, relative, walk
-from components.data.formats.listing import Collector, Corners, Listing, unique_names
+from components.data.formats import yolo_yaml
+from components.data.formats.box_checks import Size
+from components.data.formats.listing import Collector, Listing
+from components.data.formats.missing import missing, note_unlisted
+from components.data.formats.text import LIMIT, LabelError
+from components.data.formats.tree import Tree
+from components.data.formats.yolo_rows import BoxError, parse
+from components.data.formats.yolo_yaml import Source
 from components.errors import DataError
 
-_EXAMPLE = "expected `names: [cat, dog]` and folders or list files under `train:`, `val:` and `test:`"
-_KEYS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+FLAGS = "box_flags"  # in data.yaml: a CSV of label file, line and what the format itself cannot say of that box
+FLAG_NAMES = ("crowd", "difficult")
+Flags = dict[tuple[str, int], set[str]]
 
 
-def find_yaml(root: Path) -> list[Path]:
-    """The files at the dataset's top that may be its data.yaml."""
-    return sorted(path for path in (*root.glob("*.yaml"), *root.glob("*.yml")) if _has_names(path))
-
-
-def read(root: Path) -> Listing:
+def read(tree: Tree) -> Listing:
     """Read a YOLO dataset. A box is `class x_center y_center width height` in fractions, or `class` and a polygon.
 
-    An image without a label file shows nothing to detect. Raises DataError for a missing or unusable data.yaml.
+    An image without a label file shows nothing to detect. Without `train`, `val` and `test` every image belongs, to no
+    split. Raises DataError for a missing or unusable data.yaml, an image in two splits, or no label file at all.
     """
-    path, document = _document(root)
-    names = _names(path, document)
+    source = yolo_yaml.read(tree)
     gathered = Collector()
-    if (root / "images").is_dir() and not any(document.get(key) for key in _KEYS):
-        document = {"train": "images"}
-        places: list[tuple[str | None, Path]] = [(None, image) for image in _images(root, document["train"], path)]
-    else:
-        places = [(split, image) for key, split in _KEYS.items() for image in _images(root, document.get(key), path)]
-    seen: dict[Path, str | None] = {}
-    for split, image in places:
-        if image in seen:
-            raise DataError(f"{path}: {relative(root, image)} stands in both {seen[image]} and {split}; expected each image once")
-        seen[image] = split
-        _read_image(root, image, split, names, gathered)
-    return gathered.listing("yolo", names)
+    split_of = _splits(tree, source, gathered)
+    labels = {image: label_file(tree, image) for image in split_of}
+    if split_of and not any(labels.values()):
+        first = next(iter(split_of))
+        raise DataError(
+            f"{tree.root}: none of {len(split_of):,} images has a label file, expected {expected_label(first)} for {first} and so on: "
+            "put the labels there"
+        )
+    flags = _flags(tree, source)
+    for image, split in split_of.items():
+        _read_image(tree, image, split, labels[image], source, flags, gathered)
+    note_unlisted(tree.images, split_of, "data.yaml", gathered)
+    _find_orphans(tree, {path for path in labels.values() if path}, gathered)
+    if (count := source.document.get("nc")) is not None and str(count) != str(len(source.names)):
+        gathered.find("names-count", source.path, f"says nc: {count} and names {len(source.names)} classes")
+    return gathered.listing("yolo", source.names)
 
 
-def _has_names(path: Path) -> bool:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return path.stem in ("data", "dataset")
-    return isinstance(document, dict) and "names" in document
+def label_file(tree: Tree, image: str) -> str | None:
+    """The label file of an image: parallel to it, or beside it; None where there is neither."""
+    beside = f"{posixpath.splitext(image)[0]}.txt"
+    return next((path for path in (expected_label(image), beside) if path in tree.known or path in tree.left_out), None)
 
 
-def _document(root: Path) -> tuple[Path, dict[str, object]]:
-    found = find_yaml(root)
-    if len(found) != 1:
-        named = ", ".join(path.name for path in found) or "none"
-        raise DataError(f"{root} holds {named}, expected exactly one data.yaml; {_EXAMPLE}")
-    try:
-        document = yaml.safe_load(found[0].read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{found[0]} is not valid YAML: {error}; {_EXAMPLE}") from error
-    return found[0], document
-
-
-def _names(path: Path, document: dict[str, object]) -> list[str]:
-    names = document["names"]
-    if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise DataError(f"{path}: names has the keys {list(names)}, expected 0 to {len(names) - 1} without gaps")
-        names = [names[index] for index in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise DataError(f"{path}: names is {names!r}; {_EXAMPLE}")
-    return unique_names([str(name) for name in names], f"{path}: names")
-
-
-def _images(root: Path, value: object, source: Path) -> Iterator[Path]:
-    for entry in value if isinstance(value, list) else [value] if value else []:
-        place = _resolve(root, str(entry), source)
-        if place.is_dir():
-            yield from (path for path in walk(place, root) if is_image(path))
-        else:
-            lines = place.read_text(encoding="utf-8").splitlines()
-            yield from (_resolve(root, line.strip(), place) for line in lines if line.strip())
-
-
-def _resolve(root: Path, entry: str, source: Path) -> Path:
-    """Where an entry of data.yaml or a list file points to: relative to the dataset or to the file that names it.
-
-    Exported datasets often say `../train/images` or a folder of the machine they came from; the part that exists
-    inside the dataset is meant.
-    """
-    parts = Path(entry).parts
-    candidates = [source.parent / entry, *(root.joinpath(*parts[start:]) for start in range(len(parts)))]
-    for candidate in candidates:
-        if candidate.exists() and inside(root, candidate):
-            return root / candidate.resolve().relative_to(root.resolve())
-    raise DataError(f"{source} names {entry!r}, which does not exist inside {root}; correct the path or add the files")
-
-
-def _label_file(root: Path, image: Path) -> Path:
+def expected_label(image: str) -> str:
     """`labels/` in place of the last `images/` of the path; beside the image where there is no such folder."""
-    parts = list(image.relative_to(root).parts[:-1])
-    for index in reversed(range(len(parts))):
+    parts = f"{posixpath.splitext(image)[0]}.txt".split("/")
+    for index in reversed(range(len(parts) - 1)):
         if parts[index] == "images":
             parts[index] = "labels"
             break
-    return root.joinpath(*parts, f"{image.stem}.txt")
+    return "/".join(parts)
 
 
-def _read_image(root: Path, image: Path, split: str | None, names: list[str], gathered: Collector) -> None:
-    where, labels = relative(root, image), _label_file(root, image)
-    if not labels.is_file():
-        found = "has no label file: taken as an image with nothing to detect"
-        gathered.find("no-label-file", where, found, place=relative(root, labels))
-        gathered.image(where, None, split)
+def _splits(tree: Tree, source: Source, gathered: Collector) -> dict[str, str | None]:
+    """Each image's split. Raises DataError when an image stands in two."""
+    found: dict[str, str | None] = {}
+    if not any(source.document.get(key) for key in yolo_yaml.KEYS):
+        return dict.fromkeys(tree.images)
+    for split, entry, near, file, line in yolo_yaml.places(tree, source):
+        images = [entry] if line is None else tree.find(entry, near, split)
+        if len(images) != 1:
+            code, words = missing(entry, images)
+            gathered.find(code, file, words, line)
+        elif images[0] not in found:
+            found[images[0]] = split
+        elif found[images[0]] != split:
+            raise DataError(
+                f"{tree.root / source.path}: {images[0]} stands in both {found[images[0]]} and {split}, expected each image in one split: "
+                "take it out of one, or remove that line of data.yaml"
+            )
+        else:
+            gathered.find("image-listed-twice", file, f"lists {images[0]} again", line)
+    return found
+
+
+def _read_image(tree: Tree, image: str, split: str | None, label: str | None, source: Source, flags: Flags, gathered: Collector) -> None:
+    if label is None:
+        place = expected_label(image)
+        gathered.find("no-label-file", image, "has no label file: taken as an image with nothing to detect", place=place)
+        gathered.image(image, None, split)
         return
     try:
-        lines = labels.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        gathered.find("label-not-text", relative(root, labels), "is not UTF-8 text")
-        gathered.image(where, None, split, "label-not-text")
+        text = tree.text(label, LIMIT)
+    except LabelError as error:
+        gathered.refuse(label, error)
+        gathered.image(image, None, split, error.code)
         return
-    gathered.image(where, None, split)
-    seen: set[str] = set()
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            _read_line(where, line, (relative(root, labels), number), names, gathered, duplicate=line.strip() in seen)
-            seen.add(line.strip())
+    gathered.image(image, None, split)
+    gathered.tally(label, *text.oddities)
+    size = lru_cache(maxsize=1)(lambda: tree.size(image))
+    for number, line in enumerate(text.lines(), 1):
+        if line and not line.isspace():
+            _read_row(image, line, (label, number), source, size, flags.get((label, number), set()), gathered)
 
 
-def _read_line(path: str, line: str, source: tuple[str, int], names: list[str], gathered: Collector, *, duplicate: bool) -> None:
-    if duplicate:
-        gathered.find("box-duplicate", source[0], f"repeats the box {line.strip()!r}", source[1])
-        return
+def _read_row(
+    image: str, line: str, where: tuple[str, int], source: Source, size: Callable[[], Size | None], flags: set[str], gathered: Collector
+) -> None:
     try:
-        values = [float(value) for value in line.split()]
-    except ValueError:
-        values = []
-    corners = _corners(values[1:])
-    if corners is None:
-        form = "`class x_center y_center width height` or `class` and three or more points"
-        gathered.find("label-unreadable", source[0], f"received {line.strip()[:80]!r}", source[1], form=form)
-    elif not (values[0].is_integer() and 0 <= values[0] < len(names)):
-        known = {"last": len(names) - 1, "names": ", ".join(names[:8])}
-        gathered.find("class-unknown", source[0], f"class {line.split()[0]} is unknown", source[1], **known)
+        row = parse(line, source.names, keypoints="kpt_shape" in source.document)
+    except BoxError as error:
+        gathered.reject(image, source.names[error.row.number], error.row.corners, where, error.code, error.found)
+    except LabelError as error:
+        gathered.refuse(where[0], error, where[1])
     else:
-        gathered.box(path, names[int(values[0])], corners, *source)
+        gathered.tally(where[0], *row.oddities)
+        name = source.names[row.number]
+        gathered.box(image, name, row.corners, where, size, crowd="crowd" in flags, difficult="difficult" in flags)
 
 
-def _corners(values: list[float]) -> Corners | None:
-    if len(values) == 4:
-        x, y, width, height = values
-        return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-    if len(values) >= 6 and len(values) % 2 == 0 and all(map(math.isfinite, values)):
-        return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
-    return None
+def _flags(tree: Tree, source: Source) -> Flags:
+    """What data.yaml's `box_flags` file says of single boxes. Raises DataError when it cannot be read."""
+    named = source.document.get(FLAGS)
+    if named is None:
+        return {}
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(source.path), str(named)))
+    try:
+        rows = list(csv.reader(tree.text(path, yolo_yaml.LIST_LIMIT).lines()))
+        found: Flags = {}
+        for file, line, flag in (row for row in rows[1:] if row):
+            found.setdefault((file, int(line)), set()).add(flag)
+    except LabelError as error:
+        raise DataError(f"{tree.root / path} {error.found}: mend it, or remove {FLAGS} from data.yaml") from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{tree.root / path} is not a table of file, line and flag ({error}): mend it, or remove {FLAGS}") from error
+    return found
+
+
+def _find_orphans(tree: Tree, used: set[str], gathered: Collector) -> None:
+    """Label files without an image: in `labels/`, or beside images that have theirs."""
+    beside = {posixpath.dirname(path) for path in used}
+    for path in tree.with_suffix(".txt"):
+        folder, name = posixpath.split(path)
+        if path in used or name.lower() in yolo_yaml.NAME_FILES or not ("labels" in folder.split("/") or folder in beside):
+            continue
+        if not _has_image(tree, path) and _is_label(tree, path):
+            gathered.find("no-image", path, "labels an image that is not there")
+
+
+def _has_image(tree: Tree, label: str) -> bool:
+    parts = label.split("/")
+    places = [label, *("/".join([*parts[:at], "images", *parts[at + 1 :]]) for at, part in enumerate(parts) if part == "labels")]
+    return any(tree.twins(place) for place in places)
+
+
+def _is_label(tree: Tree, path: str) -> bool:
+    try:
+        lines = [line for line in tree.text(path).lines() if line.strip()]
+        return not lines or bool(lines[0].split()[0].isdigit())
+    except LabelError:
+        return False

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data.formats import read_dataset, voc
-from components.data.formats.listing import check_corners
+from components.data.formats import read_dataset
+from components.data.formats.box_checks import judge
+from components.data.formats.text import LabelError
+from components.data.formats.voc_xml import parse
 from components.errors import DataError, UsageError
 from tests.images import detection_image, make_classification, make_detection_voc, make_detection_yolo, voc_xml, write_png
 
@@ -89,10 +91,10 @@ def test_yolo_findings_name_file_and_line(tmp_path: Path) -> None:
         "labels/train/000.txt:2": "class-unknown",
         "labels/train/000.txt:3": "box-outside",
         "labels/train/000.txt:4": "box-empty",
-        "labels/train/000.txt:5": "label-unreadable",
+        "labels/train/000.txt:5": "row-short",
         "labels/train/000.txt:6": "box-duplicate",
         "labels/train/000.txt:7": "box-not-finite",
-        "labels/train/001.txt": "label-not-text",
+        "labels/train/001.txt:1": "label-not-text",
         "images/train/002.png": "no-label-file",
     }
     good = listing.boxes[(listing.boxes["path"] == "images/train/000.png") & (listing.boxes["problems"].map(len) == 0)]
@@ -160,7 +162,7 @@ def test_voc_findings(tmp_path: Path) -> None:
     assert {one.where: one.code for one in listing.findings} == {
         "Annotations/000.xml:2": "box-empty",
         "Annotations/001.xml:1": "label-unreadable",
-        "Annotations/002.xml:1": "label-unreadable",
+        "Annotations/002.xml:1": "xml-doctype",
         "JPEGImages/003.png": "no-annotation",
         "Annotations/004.xml:3": "size-disagrees",
         "Annotations/gone.xml": "no-image",
@@ -171,14 +173,14 @@ def test_voc_findings(tmp_path: Path) -> None:
 
 def test_entities_are_never_expanded() -> None:
     bomb = b'<!DOCTYPE b [<!ENTITY a "' + b"x" * 100 + b'"><!ENTITY c "' + b"&a;" * 100 + b'">]><b>&c;</b>'
-    with pytest.raises(voc.AnnotationError, match="DOCTYPE"):
-        voc.parse(bomb)
+    with pytest.raises(LabelError, match="DOCTYPE"):
+        parse(bomb)
 
 
 def test_layouts_not_read_are_named(tmp_path: Path) -> None:
     write_png(tmp_path / "images" / "a.png", GRAY)
     (tmp_path / "instances.json").write_text('{"annotations": []}')
-    with pytest.raises(DataError, match=r"COCO.*YOLO.*Pascal VOC"):
+    with pytest.raises(DataError, match=r"instances\.json lacks.*YOLO.*Pascal VOC.*COCO"):
         read_dataset(tmp_path, "detection")
 
 
@@ -203,7 +205,7 @@ def test_wrong_places_and_names_are_refused(tmp_path: Path) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.tuples(*[st.floats(allow_nan=True, allow_infinity=True, width=32)] * 4))
 def test_a_box_is_either_valid_or_named(corners: tuple[float, float, float, float]) -> None:
-    (x0, y0, x1, y1), code, message = check_corners(corners)
+    (x0, y0, x1, y1), code, message = judge(corners)
     if code is None:
         assert 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1
     else:
@@ -214,6 +216,6 @@ def test_a_box_is_either_valid_or_named(corners: tuple[float, float, float, floa
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_annotation_parser(data: bytes) -> None:
     try:
-        voc.parse(data)
-    except voc.AnnotationError as error:
+        parse(data)
+    except LabelError as error:
         assert error.line >= 0
