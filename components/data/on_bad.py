@@ -15,7 +15,7 @@ from components.data.findings import CODES, bad
 from components.data.tables import OK
 
 FAIL, REPORT = "fail", "report"
-LEAVES_THE_DATASET = frozenset({"link-outside"})
+LEAVES_THE_DATASET = frozenset({"link-outside", "path-outside"})
 
 
 @dataclass(frozen=True)
