@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +143,23 @@ def shrink(gray: np.ndarray) -> np.ndarray:
     if gray.shape == (THUMBNAIL, THUMBNAIL):
         return gray
     sums = cv2.integral(gray, sdepth=cv2.CV_32S if gray.size < _SUMMED else cv2.CV_64F)
-    for _ in range(2):
-        place = np.linspace(0, len(sums) - 1, THUMBNAIL + 1)
-        below = np.minimum(place.astype(np.intp), len(sums) - 2)
-        lower = sums[below]
-        sums = (lower + (sums[below + 1] - lower) * (place - below)[:, None]).T
-    area = gray.size / THUMBNAIL**2
-    return (np.diff(np.diff(sums, axis=0), axis=1) / area + 0.5).astype(np.uint8)
+    places, weights = _grid(gray.shape[0], gray.shape[1])
+    corners = np.einsum("kij,kij->ij", sums.ravel()[places], weights)
+    areas = corners[1:, 1:] - corners[:-1, 1:] - corners[1:, :-1] + corners[:-1, :-1]
+    return (areas * (THUMBNAIL**2 / gray.size) + 0.5).astype(np.uint8)
+
+
+@lru_cache(maxsize=256)
+def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where a (H + 1, W + 1) integral image's values around each of 33 x 33 corners lie, flat, and their weights: both (4, 33, 33)."""
+    ends = []
+    for side in (height, width):
+        place = np.linspace(0, side, THUMBNAIL + 1)
+        below = np.minimum(place.astype(np.intp), side - 1)
+        ends.append([(below, 1 - (place - below)), (below + 1, place - below)])
+    pairs = [(row, column) for row in ends[0] for column in ends[1]]
+    places = np.stack([row[0][:, None] * (width + 1) + column[0] for row, column in pairs])
+    return places, np.stack([row[1][:, None] * column[1] for row, column in pairs])
 
 
 def sharpness(gray: np.ndarray) -> float:
