@@ -56,10 +56,10 @@ def _most_common(points: Sequence[tuple[float, float, int]]) -> str:
 
 
 def _round_up(value: float) -> float:
-    """The next of 2, 4, 10, 20, 40, 100 ... : halves of it are whole."""
+    """The next of 2, 4, 6, 8, 10, 20, 40 ... : halves of it are whole."""
     power = 1
     while True:
-        for step in (2, 4, 10):
+        for step in (2, 4, 6, 8, 10):
             if value <= step * power:
                 return step * power
         power *= 10

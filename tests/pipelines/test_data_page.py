@@ -121,6 +121,8 @@ def test_a_histogram_counts_each_value_once_and_those_outside_in_the_outermost_b
     assert heights[0] / heights[1] == pytest.approx(3 / 4, abs=0.01)
 
 
-@pytest.mark.parametrize(("value", "up"), [(0, 2), (1, 2), (2, 2), (3, 4), (4, 4), (5, 10), (11, 20), (399, 400), (401, 1000)])
+@pytest.mark.parametrize(
+    ("value", "up"), [(0, 2), (1, 2), (2, 2), (3, 4), (4, 4), (5, 6), (9, 10), (11, 20), (399, 400), (401, 600), (0.3, 2)]
+)
 def test_axes_end_at_round_numbers(value: float, up: float) -> None:
     assert svg._round_up(value) == up

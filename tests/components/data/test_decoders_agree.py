@@ -103,11 +103,11 @@ def test_the_quick_way_gives_pillows_pixels(quality: int, subsampling: int, prog
         np.testing.assert_array_equal(decode(data), np.array(Image.open(io.BytesIO(data)).convert("RGB")))
 
 
-@pytest.mark.parametrize("name", sorted(FILES["undecodable"]), ids=repr)
+HEARD_ONLY = {"random-middle.jpg", "zeroed-middle.jpg", "no-tables.jpg"}  # by what the decoder says on the standard error
+
+
+@pytest.mark.parametrize("name", sorted(FILES["undecodable"].keys() - HEARD_ONLY), ids=repr)
 def test_what_is_not_accepted_is_refused_by_the_decoder_itself(name: str) -> None:
-    data, codes = FILES["undecodable"][name]
-    if "irregular" in codes or name in ("random-middle.jpg", "zeroed-middle.jpg", "no-tables.jpg"):
-        return  # only the scan hears what the decoder complains of
     with pytest.raises(DecodeError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        decode(data)
+        decode(FILES["undecodable"][name][0])
