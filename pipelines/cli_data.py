@@ -97,7 +97,7 @@ def _data_export(arguments: argparse.Namespace) -> int:
 def _data_check(arguments: argparse.Namespace) -> int:
     from pipelines.data_check import command as check
 
-    return check(project(), arguments.path, arguments.task, arguments.format, arguments.out, as_json=arguments.json)
+    return check(project(), arguments.path, arguments.task, arguments.out, as_json=arguments.json, layout=arguments.format)
 
 
 def _data_augmentation(arguments: argparse.Namespace) -> int:

@@ -40,7 +40,7 @@ class Checked:
         return own | counts | {"bad": len(bad(self.found.findings)), "codes": codes} | findings_of(self.found.findings)
 
 
-def command(paths: Paths, path: Path | None, task: str | None, layout: str | None, out: Path | None, *, as_json: bool) -> int:
+def command(paths: Paths, path: Path | None, task: str | None, out: Path | None, *, as_json: bool, layout: str | None = None) -> int:
     """Check, print, write the pages if `out` is given; 1 when something had to be left out, else 0."""
     checked = checks(paths, path, task, layout)
     for one in checked if out else ():

@@ -218,3 +218,14 @@ def test_check_judges_by_the_limits_of_params(tmp_path: Path, project: Paths) ->
     shutil.copyfile(Path(__file__).parents[2] / "params.yaml", project.params)
     project.params.write_text(project.params.read_text().replace("min_side: 16", "min_side: 30"))
     assert data_check.check(project, source)[0]["codes"] == {"too-small": 4}
+
+
+def test_a_check_reads_in_the_format_it_is_told(tmp_path: Path, project: Paths) -> None:
+    source = tmp_path / "own"
+    make_detection_yolo(source, images=6)
+    make_detection_voc(source, images=2)
+    with pytest.raises(DataError, match="yolo and as voc"):
+        data_check.checks(project, source, "detection")
+    for layout in ("yolo", "voc"):
+        (one,) = data_check.checks(project, source, layout=layout)
+        assert (one.task, one.layout) == ("detection", layout)
