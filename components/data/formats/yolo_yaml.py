@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.data.files import inside, is_image
+from components.data.files import inside
 from components.data.formats import yaml_file
 from components.data.formats.listing import merged_names, unique_names
 from components.data.formats.text import LabelError
@@ -147,4 +147,4 @@ def _in_folder(tree: Tree, place: str, split: str | None, source: str, key: str)
     found = [path for path in tree.images if path.startswith(start)]
     if not found:
         raise DataError(f"{tree.root / source}: {key} is {place!r}, which holds no image: add some, or remove it from data.yaml")
-    yield from ((split, path, "", source, None) for path in found if is_image(Path(path)))
+    yield from ((split, path, "", source, None) for path in found)
