@@ -71,10 +71,7 @@ def checks(paths: Paths, path: Path | None = None, task: str | None = None, layo
     wanted = [name for name in ([task] if task else TASKS) if is_present(paths.data / name)]
     if not wanted:
         raise DataError(f"{paths.data} holds no {task or 'dataset'}: run `visionloop data sample` or `visionloop data import SRC`")
-    return [
-        _scanned(paths.data / name, name, read_dataset(paths.data / name, name, layout or _format(paths, name)), _rules(paths, name))
-        for name in wanted
-    ]
+    return [_scanned(paths.data / name, name, _own(paths, name, layout), _rules(paths, name)) for name in wanted]
 
 
 def _guess(root: Path, layout: str) -> tuple[str, Listing]:
@@ -87,10 +84,13 @@ def _guess(root: Path, layout: str) -> tuple[str, Listing]:
     raise DataError(f"{failures[-1]} (name the task with --task if it is known)")
 
 
-def _format(paths: Paths, task: str) -> str:
+def _own(paths: Paths, task: str, layout: str | None) -> Listing:
     from pipelines import settings
 
-    return str(getattr(settings.load(paths.params).data, task).format) if paths.params.is_file() else AUTO
+    if not paths.params.is_file():
+        return read_dataset(paths.data / task, task, layout or AUTO)
+    own = getattr(settings.load(paths.params).data, task)
+    return read_dataset(paths.data / task, task, layout or own.format, own.group_column)
 
 
 def _rules(paths: Paths, task: str | None) -> Rules:
@@ -103,7 +103,8 @@ def _rules(paths: Paths, task: str | None) -> Rules:
     limits = knobs.validate
     if task is None:
         return Rules(limits.min_side, limits.max_side)
-    return Rules(limits.min_side, limits.max_side, limits.labels, getattr(knobs.data, task).group_pattern)
+    own = getattr(knobs.data, task)
+    return Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern, own.near_duplicates)
 
 
 def _scanned(root: Path, task: str, listing: Listing, rules: Rules) -> Checked:

@@ -19,6 +19,7 @@ class Dataset:
 
     format: Literal["auto", "folder", "leaf-folder", "yolo", "voc", "coco", "csv"]
     group_pattern: str | None
+    group_column: str | None
     near_duplicates: bool
     label_safety: str | list[str] | None
 

@@ -30,7 +30,7 @@ def run(paths: Paths, settings: "Settings") -> None:
     fractions = {name: float(getattr(settings.split, name)) for name in tables.SPLITS}
     for task in tables.TASKS:
         own = getattr(settings.data, task)
-        grouping = f"group_pattern {own.group_pattern}, near_duplicates {own.near_duplicates}"
+        grouping = f"group_pattern {own.group_pattern}, group_column {own.group_column}, near_duplicates {own.near_duplicates}"
         terms = Terms(fractions, settings.seed, grouping)
         _split_task(paths.validate(task), paths.split(task), terms, settings.split.on_leak == "repair")
 

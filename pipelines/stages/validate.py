@@ -75,7 +75,7 @@ def _validate_task(paths: Paths, settings: "Settings", task: str, expected: Sequ
 
 def _scanned(paths: Paths, settings: "Settings", task: str) -> tuple[str, catalog.Catalog]:
     own, limits, root = getattr(settings.data, task), settings.validate, paths.data / task
-    listing = read_dataset(root, task, own.format)
+    listing = read_dataset(root, task, own.format, own.group_column)
     keep_beyond = limits.on_bad == on_bad.REPORT
     rules = catalog.Rules(limits.min_side, limits.max_side, limits.labels, own.group_pattern, own.near_duplicates, keep_beyond)
     return listing.layout, scan(root, task, listing, rules, progress=_progress(task, len(listing.images)))

@@ -10,7 +10,7 @@ CODES: dict[str, Code] = {
     "near-copy-other-class": Code("one class a picture", "look at both, and correct the wrong label", NOTE),
     "near-copy-in-two-splits": Code("each picture in one split", "remove one, or set split.on_leak to repair", NOTE),
     "look-alikes": Code(
-        "pictures that differ", "name what belongs together by data.{task}.group_pattern, or by a column `group` of a CSV dataset", NOTE
+        "pictures that differ", "name what belongs together by data.{task}.group_pattern, or by data.{task}.group_column of a CSV dataset", NOTE
     ),
     "empty-class": Code("images in every class folder", "add images, or remove the folder", NOTE),
     "class-unused": Code("a label of every class", "label some, or remove the class", NOTE),

@@ -15,13 +15,14 @@ from components.errors import DataError, UsageError
 __all__ = ["AUTO", "READERS", "Listing", "is_present", "read_dataset"]
 
 AUTO = "auto"
+CSV = "csv"
 READERS: dict[str, dict[str, Callable[[Tree], Listing]]] = {
     CLASSIFICATION: {
         folder.TOP: partial(folder.read, layout=folder.TOP),
         folder.LEAF: partial(folder.read, layout=folder.LEAF),
-        "csv": partial(csv_labels.read, boxes=False),
+        CSV: partial(csv_labels.read, boxes=False),
     },
-    DETECTION: {"yolo": yolo.read, "voc": voc.read, "coco": coco.read, "csv": partial(csv_labels.read, boxes=True)},
+    DETECTION: {"yolo": yolo.read, "voc": voc.read, "coco": coco.read, CSV: partial(csv_labels.read, boxes=True)},
 }
 _SUPPORTED = {
     CLASSIFICATION: "class folders, or a CSV file of images and labels",
@@ -29,10 +30,11 @@ _SUPPORTED = {
 }
 
 
-def read_dataset(root: Path, task: str, layout: str = AUTO) -> Listing:
+def read_dataset(root: Path, task: str, layout: str = AUTO, group_column: str | None = None) -> Listing:
     """Read the labels of the dataset at `root` for a task, "classification" or "detection".
 
     `layout` is one of READERS' names for the task, or "auto" to recognise it; class folders are then read as "folder".
+    `group_column` names the column of a CSV file whose values say which images belong together.
     Whatever is wrong with single files and labels is a finding; DataError is raised when there is no dataset, its
     layout is ambiguous or not supported, or it contradicts itself. The labels are those after corrections.csv.
     """
@@ -43,7 +45,10 @@ def read_dataset(root: Path, task: str, layout: str = AUTO) -> Listing:
         raise UsageError(f"data.{task}.format is {layout!r}, expected {', '.join((AUTO, *readers))}")
     tree = Tree.of(root)
     layout = _recognise(tree, task) if layout == AUTO else layout
-    listing = readers[layout](tree)
+    if group_column and layout != CSV:
+        raise UsageError(f"data.{task}.group_column is {group_column!r}, but {layout} has no columns: set it to null, or use group_pattern")
+    reader = partial(csv_labels.read, boxes=task == DETECTION, group_column=group_column) if group_column else readers[layout]
+    listing = reader(tree)
     if listing.images.empty:
         raise DataError(f"{root} holds no labelled image in the {layout} layout; {_SUPPORTED[task]} are read")
     return corrected(root, listing)
@@ -60,9 +65,9 @@ def candidates(tree: Tree) -> dict[str, list[str]]:
         "yolo": bool(yolo_yaml.find(tree)),
         "voc": voc.looks_like(tree),
         "coco": bool(coco.find(tree)),
-        "csv": bool(csv_labels.find(tree, boxes=True)),
+        CSV: bool(csv_labels.find(tree, boxes=True)),
     }
-    labels = {"folder": any("/" in path for path in tree.images), "csv": bool(csv_labels.find(tree, boxes=False))}
+    labels = {"folder": any("/" in path for path in tree.images), CSV: bool(csv_labels.find(tree, boxes=False))}
     return {task: [name for name, marked in marks.items() if marked] for task, marks in ((CLASSIFICATION, labels), (DETECTION, boxes))}
 
 

@@ -18,12 +18,13 @@ _FORM = "rows of one length, texts with separators in double quotes"
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file, recognised: `oddities` are codes of how it is written, `sample` its first rows of data."""
+    """A CSV file, recognised: `oddities` are codes of how it is written, `header` its names, `sample` its first rows of data."""
 
     path: str
     separator: str
     columns: Columns
     oddities: tuple[str, ...]
+    header: list[str]
     sample: list[list[str]]
 
 
@@ -34,7 +35,7 @@ def look(tree: Tree, path: str, is_image: Callable[[str], bool]) -> Table | None
         sample = [row for _, row in islice(rows, _SAMPLE) if isinstance(row, list)]
         columns = recognise(sample, is_image)
         if columns is not None:
-            return Table(path, separator, columns, odd, sample[columns.header :])
+            return Table(path, separator, columns, odd, sample[0] if columns.header else [], sample[columns.header :])
     return None
 
 

@@ -3,7 +3,7 @@
 import csv
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from components.data.formats import csv_boxes, csv_file
 from components.data.boxes import Corners
@@ -36,13 +36,13 @@ def find(tree: Tree, *, boxes: bool) -> list[Table]:
     return found
 
 
-def read(tree: Tree, *, boxes: bool) -> Listing:
+def read(tree: Tree, *, boxes: bool, group_column: str | None = None) -> Listing:
     """Read CSV tables of labels, or of boxes.
 
     The columns are recognised by their header, or by what they hold (components.data.formats.csv_columns). Corners
     are fractions where those of a file's first 1,000 rows are, else pixels from 0, the right and bottom ones outside
-    the box. A column `split` counts first, then what the file's name says, then the image's folder; a column `group`
-    names images that belong together. `IsGroupOf` becomes is_crowd. A detection row without label and corners lists
+    the box. A column `split` counts first, then what the file's name says, then the image's folder; a column `group`,
+    or `group_column` if given, names images that belong together. `IsGroupOf` becomes is_crowd. A detection row without label and corners lists
     an image with nothing to detect. Raises DataError when no table is found, one cannot be read, or an image stands in two splits.
     """
     gathered = Collector()
@@ -52,12 +52,20 @@ def read(tree: Tree, *, boxes: bool) -> Listing:
         raise DataError(f"{tree.root} holds no CSV file of labels (found: {named}), expected {EXPECTED}")
     reading = _Reading(tree, _descriptions(tree), gathered)
     for table in tables:
-        reading.read(table)
+        reading.read(_grouped(tree, table, group_column) if group_column else table)
     reading.finish()
     note_unlisted(tree.images, reading.images, "no CSV file", gathered)
     source = str(tree.root / tables[0].path)
     rows = gathered.boxes if boxes else gathered.images
     return gathered.listing("csv", unique_names(sorted({str(row[1]) for row in rows if row[1] is not None and not row[-1]}), source))
+
+
+def _grouped(tree: Tree, table: Table, column: str) -> Table:
+    names = [name.strip() for name in table.header]
+    if column not in names:
+        found = ", ".join(names) or "no header"
+        raise DataError(f"{tree.root / table.path} has {found}, expected a column {column!r}: correct data.<task>.group_column in params.yaml")
+    return replace(table, columns=replace(table.columns, group=names.index(column)))
 
 
 @dataclass

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from components.data.formats import read_dataset
-from components.errors import DataError
+from components.errors import DataError, UsageError
+from tests.images import make_classification
 from tests.components.data.formats.laid_out import corners, labels, picture, put, table, told
 
 HEAD = "filename,xmin,ymin,xmax,ymax,class\n"
@@ -28,6 +29,20 @@ def test_common_orders_of_columns_for_classification(tmp_path: Path, content: st
     listing = read_dataset(table(tmp_path, content), "classification", "csv")
     assert dict(zip(listing.images["path"], listing.images["label"], strict=True)) == {"images/a.png": "cat", "images/b.png": "dog"}
     assert listing.classes == ["cat", "dog"] and {one.severity for one in listing.findings} <= {"note"}
+
+
+def test_any_column_can_be_named_that_groups_images(tmp_path: Path) -> None:
+    place = table(tmp_path, "image,label,group,Site no\na.png,cat,g1,north\nb.png,dog,g2,north\n")
+    listing = read_dataset(place, "classification", "auto", "Site no")
+    assert list(listing.images["group"]) == ["north", "north"]
+    with pytest.raises(DataError, match=r"has image, label, group, Site no, expected a column 'site'.*group_column"):
+        read_dataset(place, "classification", "csv", "site")
+
+
+def test_a_layout_without_columns_has_none_to_group_by(tmp_path: Path) -> None:
+    make_classification(tmp_path)
+    with pytest.raises(UsageError, match=r"group_column is 'site', but folder has no columns"):
+        read_dataset(tmp_path, "classification", "auto", "site")
 
 
 def test_columns_of_split_and_group(tmp_path: Path) -> None:
