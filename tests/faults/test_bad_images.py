@@ -17,6 +17,7 @@ import pytest
 
 from components.data import facts
 from components.data.catalog import Catalog, Rules
+from components.data.codes.files import CODES
 from components.data.formats import read_dataset
 from components.data.scan import scan
 from components.data.survey import survey
@@ -37,12 +38,12 @@ def scanned(root: Path) -> Catalog:
 
 
 def codes(found: list[Any], folder: str) -> dict[str, set[str]]:
-    """The codes of each file of a folder, by its name."""
+    """The codes about single files that each file of a folder was given, by its name."""
     by_name: dict[str, set[str]] = {}
     for one in found:
         file, code = (one["file"], one["code"]) if isinstance(one, dict) else (one.file, one.code)
         where, _, name = file.removeprefix("classification/").partition("/")
-        if where == folder:
+        if where == folder and code in CODES:
             by_name.setdefault(name, set()).add(code)
     return by_name
 
