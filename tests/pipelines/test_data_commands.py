@@ -191,12 +191,12 @@ def test_check_groups_what_it_found_and_answers_no_when_something_is_left_out(
     tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = make_classification(tmp_path / "own", classes=2, per_class=6)
-    assert data_check.command(project, source, None, None, None, as_json=False) == 0
+    assert data_check.command(project, source, None, None, as_json=False) == 0
     assert "nothing was found" in capsys.readouterr().out
     for number in range(5):
         (source / "class_0" / f"00{number}.png").write_bytes(b"junk" + bytes([number]))
     before = files(tmp_path)
-    assert data_check.command(project, source, "classification", None, tmp_path / "out", as_json=False) == 1
+    assert data_check.command(project, source, "classification", tmp_path / "out", as_json=False) == 1
     said = capsys.readouterr().out
     assert said.count("not-an-image") == 1 and "and 2 more" in said and "class_0/002.png" in said
     assert {name: data for name, data in files(tmp_path).items() if not name.startswith("out/")} == before
@@ -206,7 +206,7 @@ def test_check_groups_what_it_found_and_answers_no_when_something_is_left_out(
 def test_check_prints_json_for_machines(tmp_path: Path, project: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     source = make_classification(tmp_path / "own", classes=2, per_class=3)
     (source / "class_0" / "000.png").write_bytes(b"")
-    assert data_check.command(project, source, None, None, None, as_json=True) == 1
+    assert data_check.command(project, source, None, None, as_json=True) == 1
     (summary,) = json.loads(capsys.readouterr().out)
     assert (summary["task"], summary["images"], summary["usable_images"], summary["codes"]) == ("classification", 6, 5, {"empty": 1})
     assert summary["bad"] == 1 and summary["findings"][0]["remedy"]

@@ -33,7 +33,7 @@ def test_common_orders_of_columns_for_classification(tmp_path: Path, content: st
 
 def test_any_column_can_be_named_that_groups_images(tmp_path: Path) -> None:
     place = table(tmp_path, "image,label,group,Site no\na.png,cat,g1,north\nb.png,dog,g2,north\n")
-    listing = read_dataset(place, "classification", "auto", "Site no")
+    listing = read_dataset(place, "classification", "csv", "Site no")
     assert list(listing.images["group"]) == ["north", "north"]
     with pytest.raises(DataError, match=r"has image, label, group, Site no, expected a column 'site'.*group_column"):
         read_dataset(place, "classification", "csv", "site")
