@@ -37,8 +37,8 @@ def plan(root: Path, listing: Listing, layout: str) -> Export:
     """The export of the detection dataset at `root`, as `listing` describes it, in `layout`: "yolo", "voc" or "coco".
 
     Images keep their paths below `images/` or `JPEGImages/`; splits, the order of the classes, images without boxes,
-    crowds and difficult boxes are carried, corners to 1e-12 of the image or better. What `listing` has marked as bad
-    is left out. Raises DataError when nothing is left.
+    crowds and difficult boxes are carried, corners to 1e-12 of the image or better (boxes of one class nearer to
+    each other than that read as one). What `listing` has marked as bad is left out. Raises DataError when nothing is left.
     """
     pictures, notes = gather(root, listing)
     flagged = sum(box.is_crowd or box.is_difficult for picture in pictures for box in picture.boxes)

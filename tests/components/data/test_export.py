@@ -93,8 +93,17 @@ def datasets(draw: st.DrawFn) -> tuple[list[str], dict[str, tuple[tuple[int, int
         for _ in range(draw(st.integers(0, 3))):
             (x0, x1), (y0, y1) = draw(spans(size[0])), draw(spans(size[1]))
             boxes.append((draw(st.sampled_from(classes)), (x0, y0, x1, y1), draw(st.booleans()), draw(st.booleans())))
-        images[f"{folder}{stem}.png"] = (size, split, list({box[:2]: box for box in boxes}.values()))
+        images[f"{folder}{stem}.png"] = (size, split, distinct(boxes))
     return classes, images
+
+
+def distinct(boxes: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Without those that lie within rounding of another of their class: such read as one box twice."""
+    kept: list[tuple[object, ...]] = []
+    for box in boxes:
+        if not any(box[0] == other[0] and np.allclose(box[1], other[1], rtol=0, atol=1e-9) for other in kept):
+            kept.append(box)
+    return kept
 
 
 def laid_out(root: Path, classes: list[str], images: dict[str, tuple], pngs: Pngs) -> Listing:
