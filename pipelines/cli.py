@@ -3,6 +3,7 @@
 import argparse
 import errno
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _show_own_log()
     try:
         handler: Handler = arguments.handler
-        return handler(arguments)
+        code = handler(arguments)
+        sys.stdout.flush()
+        return code
     except VisionloopError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -35,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("error: memory ran out: lower image_size or batch_size in params.yaml", file=sys.stderr)
         return 5
+    except BrokenPipeError:  # whoever read the answer has had enough of it, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -16,6 +16,7 @@ import pytest
 
 from pipelines import cli
 from tests.images import make_classification
+from tests.imports import ROOT
 from tests.project import environment, make_project
 
 HEAVY = ("prefect", "mlflow", "dvc", "tensorflow", "keras", "albumentations", "great_expectations", "pandas", "numpy")
@@ -197,3 +198,14 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cli, "_parser", lambda: SimpleNamespace(parse_args=lambda _argv: SimpleNamespace(handler=handler)))
     with pytest.raises(PermissionError):
         cli.main([])
+
+
+def test_a_reader_that_has_had_enough_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `visionloop data check --json | head` does: the pipe is closed before everything is written."""
+    talk = "cli_data._data_sample = lambda _: print('x' * 10_000_000) or 0"
+    code = f"import sys; from pipelines import cli, cli_data; {talk}; sys.exit(cli.main(['data', 'sample']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=60)) == (b"", 0)

@@ -22,7 +22,7 @@ def project(root: Path) -> Paths:
 
 
 def settings(**changed: object) -> SimpleNamespace:
-    dataset = SimpleNamespace(format="auto", group_pattern=None, near_duplicates=True)
+    dataset = SimpleNamespace(format="auto", group_pattern=None, group_column=None, near_duplicates=True)
     own = {"on_bad": "quarantine", "max_bad_fraction": 0.2, "min_side": 16, "max_side": 999, "min_images_per_class": 2, "labels": None}
     own["expectations"] = {}
     return SimpleNamespace(
