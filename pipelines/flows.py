@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pipelines.paths import Paths, find_root
 from pipelines.quiet import quiet_dependencies
 from pipelines.report import candidates as report
 from pipelines.report import validation
+from pipelines.turns import Turns, expected_work
 
 RETRY_SECONDS = 2
 DELIVER_SECONDS = 10.0
@@ -43,7 +43,8 @@ def stage(root: str, name: str, upstream: list[bool], fresh: bool, turn: Any, ti
     """Bring one DVC stage up to date; answers whether it had to run."""
     logger = get_run_logger()
     if fresh and not any(upstream):
-        logger.info("%s is up to date", name)
+        with turn:  # those whose turn comes later wait for it
+            logger.info("%s is up to date", name)
         return False
     try:
         with turn:
@@ -185,7 +186,7 @@ class _Plan:
 
     def __init__(self, paths: Paths, knobs: settings.Settings, stale: set[str]) -> None:
         self.paths, self.knobs, self.stale = paths, knobs, stale
-        self.training = threading.BoundedSemaphore(knobs.run.trainings_at_once)
+        self.training = Turns(knobs.run.trainings_at_once)
         self.other = threading.BoundedSemaphore(1)
         self.stages: dict[str, PrefectFuture[bool]] = {}
 
@@ -194,7 +195,9 @@ class _Plan:
         validated = self._stage("validate", [])
         divided = self._stage("split", [validated])
         augmented = self._stage("augment", [divided])
-        trained = {model: self._stage(f"train@{model}", [divided, augmented]) for models in chosen.values() for model in models}
+        wanted = [self.knobs.models[model] for models in chosen.values() for model in models]
+        longest_first = sorted(wanted, key=expected_work, reverse=True)  # or the longest would end alone, on one core of two
+        trained = {model.name: self._stage(f"train@{model.name}", [divided, augmented]) for model in longest_first}
         return {
             name: {model: self._published(name, model, [divided, trained[model]]) for model in models} for name, models in chosen.items()
         }
@@ -210,7 +213,7 @@ class _Plan:
 
     def _stage(self, name: str, upstream: list["PrefectFuture[bool]"]) -> "PrefectFuture[bool]":
         kind = name.partition("@")[0]
-        turn: Callable[[], Any] | Any = self.training if kind == "train" else self.other
+        turn: Any = self.training.next() if kind == "train" else self.other
         run = self.knobs.run
         named = stage.with_options(name=name.replace("@", "-"), tags=["stage", kind], retries=run.retries)
         self.stages[name] = named.submit(

@@ -12,6 +12,7 @@ import yaml
 from components.errors import DataError, ServiceError, UsageError
 from pipelines import flows, settings
 from pipelines.dvc_stages import StageFailed
+from pipelines.turns import Turns
 from tests.project import ROOT
 
 RAW = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
@@ -117,9 +118,9 @@ def test_an_up_to_date_stage_after_stages_that_did_not_run_asks_nobody(monkeypat
     told: list[str] = []
     monkeypatch.setattr(flows, "get_run_logger", lambda: SimpleNamespace(info=lambda text, *values: told.append(text % values)))
     monkeypatch.setattr(flows.dvc_stages, "reproduce", lambda *_: told.append("asked") or True)
-    turn = SimpleNamespace(__enter__=None)
-    assert flows.stage.fn(str(tmp_path), "split", [False], True, turn, 1.0) is False
-    assert told == ["split is up to date"]
+    turns = Turns(1)
+    assert flows.stage.fn(str(tmp_path), "split", [False], True, turns.next(), 1.0) is False
+    assert told == ["split is up to date"] and turns.ended == 1, "the turn is over, those that come later may begin"
 
 
 @pytest.mark.parametrize(("upstream", "fresh"), [([True], True), ([False], False), ([], False)])
