@@ -4,6 +4,7 @@ import argparse
 import errno
 import logging
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -38,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("error: memory ran out: lower image_size or batch_size in params.yaml", file=sys.stderr)
         return 5
-    except BrokenPipeError:  # whoever read the answer has had enough of it, as `head` has
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -47,6 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = error.filename or "no space left"
         print(f"error: the disk is full ({where}): free some space and run the same command again", file=sys.stderr)
         return 5
+
+
+def _is_unread() -> bool:
+    """Whether nobody reads the answer any more, as after `| head`; a pipe to something else may break too."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _show_own_log() -> None:

@@ -209,3 +209,14 @@ def test_a_reader_that_has_had_enough_is_no_error(monkeypatch: pytest.MonkeyPatc
     process.stdout.read(10)
     process.stdout.close()
     assert (process.stderr.read(), process.wait(timeout=60)) == (b"", 0)
+
+
+def test_another_pipe_that_breaks_is_not_taken_for_an_answer_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines import cli_data
+
+    def broken(_: object) -> int:
+        raise BrokenPipeError(errno.EPIPE, "a server went away")
+
+    monkeypatch.setattr(cli_data, "_data_sample", broken)
+    with pytest.raises(BrokenPipeError, match="a server went away"):
+        cli.main(["data", "sample"])

@@ -46,14 +46,19 @@ class Text:
 def read_bytes(path: Path, limit: int = LIMIT) -> bytes:
     """A regular file of at most `limit` bytes. Raises LabelError."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise LabelError("unreadable", "is no regular file")
-        if found.st_size > limit:
-            raise LabelError("label-too-large", f"has {found.st_size / MIB:.1f} MiB", limit=limit / MIB)
+        _refuse(path, limit)
         return path.read_bytes()
     except OSError as error:
         raise LabelError("unreadable", f"cannot be read ({error.strerror})") from error
+
+
+def _refuse(path: Path, limit: int) -> None:
+    """Raise LabelError for what is no regular file, which might never end, and for what is too large."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise LabelError("unreadable", "is no regular file")
+    if found.st_size > limit:
+        raise LabelError("label-too-large", f"has {found.st_size / MIB:.1f} MiB", limit=limit / MIB)
 
 
 def decode(data: bytes) -> Text:
@@ -72,11 +77,7 @@ def decode(data: bytes) -> Text:
 def open_text(path: Path, limit: int) -> tuple[IO[str], tuple[str, ...]]:
     """A large label file to be read piece by piece, and its oddities. Raises LabelError; reading may raise UnicodeDecodeError."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise LabelError("unreadable", "is no regular file")
-        if found.st_size > limit:
-            raise LabelError("label-too-large", f"has {found.st_size / MIB:.1f} MiB", limit=limit / MIB)
+        _refuse(path, limit)
         file = path.open("rb")
     except OSError as error:
         raise LabelError("unreadable", f"cannot be read ({error.strerror})") from error
