@@ -116,6 +116,7 @@ class Run:
     stage_timeout: int
     retries: int
     trainings_at_once: int
+    checkpoint_seconds: float
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,8 @@ def _refuse_impossible(settings: Settings, source: str) -> None:
         raise UsageError(f"{source}: validate: max_bad_fraction must lie in 0..1, min_side be 1 or more, max_side no less than min_side")
     for model in settings.models.values():
         config = model.train
-        if min(config.epochs, config.batch_size, config.threads) < 1 or not 0 <= config.frozen_epochs < config.epochs:
+        batch = 1 if config.batch_size == "auto" else config.batch_size
+        if min(config.epochs, batch, config.threads) < 1 or not 0 <= config.frozen_epochs < config.epochs:
             raise UsageError(f"{source}: models.{model.name}: epochs, batch_size and threads must be 1 or more, frozen_epochs below epochs")
 
 

@@ -10,14 +10,15 @@ class TrainConfig:
 
     `keep` decides whose weights remain: those of the epoch with the lowest validation loss, or the last epoch's.
     `frozen_epochs` train only the new layers of a pretrained network; the remaining epochs fine-tune it from
-    `fine_tune_from` upwards at `fine_tune_learning_rate`.
+    `fine_tune_from` upwards at `fine_tune_learning_rate`. With a `budget` the epochs are as many as fit into it, and
+    `frozen_epochs` and `warmup_epochs` are their shares of `epochs`.
     """
 
     epochs: int
-    batch_size: int
+    batch_size: int | Literal["auto"]
     learning_rate: float
     weight_decay: float
-    schedule: Literal["cosine", "plateau", "constant"]
+    schedule: Literal["cosine", "one_cycle", "linear", "plateau", "constant"]
     warmup_epochs: float
     patience: int
     keep: Literal["best", "last"]
@@ -30,3 +31,11 @@ class TrainConfig:
     frozen_epochs: int = 0
     fine_tune_from: str | None = None
     fine_tune_learning_rate: float | None = None
+    budget: str | None = None
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: float = 0.9
+    accumulate: int = 1
+    class_balance: Literal["none", "weights", "sampling"] = "none"
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    strategy: Literal["auto", "single", "multi_worker"] = "auto"

@@ -18,26 +18,28 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self.batch_size = min(batch_size, len(examples))
         self.seed = seed
         self.epoch = 0
-        self._shuffle()
 
     def __len__(self) -> int:
         return len(self.examples) // self.batch_size
 
-    def __getitem__(self, batch: int) -> tuple[NDArray[np.uint8], Targets]:
-        picked = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        shown = [self.augmenter(self.examples.example(i), self.epoch, int(self.examples.keys[i])) for i in picked]
+    def batch(self, epoch: int, index: int) -> tuple[NDArray[np.uint8], Targets]:
+        """Batch `index` of an epoch: the same whenever and in whichever thread it is asked for."""
+        picked = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+        shown = [self.augmenter(self.examples.example(i), epoch, int(self.examples.keys[i])) for i in picked]
         pixels = np.stack([example.pixels for example in shown])
         if not self.examples.has_boxes:
             return pixels, self.examples.targets[picked]
         return pixels, pad_boxes([example.boxes for example in shown], self.examples.targets.shape[1])
 
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], Targets]:
+        return self.batch(self.epoch, index)
+
     def on_epoch_end(self) -> None:
         """Move on to the next epoch's order and augmentations; called by Keras."""
         self.epoch += 1
-        self._shuffle()
 
-    def _shuffle(self) -> None:
-        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.examples))
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self.examples))
 
 
 class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]
