@@ -60,6 +60,10 @@ class Paths:
         """What the augment stage writes of a task."""
         return self.outputs / "augment" / task
 
+    def checkpoints(self, model: str) -> Path:
+        """Where a training of a model that was interrupted goes on from."""
+        return self.private / "checkpoints" / model
+
     def train(self, model: str) -> Path:
         """What the train stage writes of a model."""
         return self.outputs / "train" / model

@@ -21,3 +21,9 @@ class ClassLoss(keras.losses.Loss):  # type: ignore[misc]
         """One loss an image, (B,)."""
         truth = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), self.num_classes)
         return keras.losses.categorical_crossentropy(truth, y_pred, from_logits=True, label_smoothing=self.label_smoothing)
+
+
+def is_correct(y_true: Any, y_pred: Any) -> Any:
+    """1.0 for each image whose largest logit is of its class, else 0.0, (B,)."""
+    found = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+    return ops.cast(found == ops.cast(ops.reshape(y_true, (-1,)), "int32"), "float32")

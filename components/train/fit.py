@@ -1,38 +1,64 @@
-"""Train a model: first what is new on a frozen network, then the network itself; keep the best epoch."""
+"""Train a model: first what is new on a frozen network, then the network itself; keep the best epoch, lose nothing."""
 
+import itertools
+import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from components.errors import UsageError
 from components.models.freezing import freeze_all, unfreeze_from
-from components.train.callbacks import BestWeights, RefuseNaN, Report, TellEpoch
+from components.train import checkpoint
+from components.train.budget import Span, seconds
+from components.train.checkpoint import Checkpoint
 from components.train.config import TrainConfig
+from components.train.feed import prefetched
 from components.train.loader import TrainingBatches, ValidationBatches
-from components.train.schedule import Patience, learning_rate
+from components.train.optimizers import build_optimizer
+from components.train.progress import Numbers, Outcome, Progress
+from components.train.schedule import SCHEDULES
+from components.train.step import Goal, Step, read
+
+Report = Callable[[int, Numbers], None]
+
+ADAPT_IMAGES = 2048
+CHECK_EVERY = 16  # batches, whether the loss is still a number
+VALIDATION_SHARE = 0.05  # of a budget
+SAVING_SHARE = 0.05  # of the time
 
 
 @dataclass(frozen=True)
-class Goal:
-    """What a training minimises and shows: a Keras loss, and Keras metrics made anew for each phase."""
+class Session:
+    """What surrounds a training.
 
-    loss: keras.losses.Loss
-    metrics: Callable[[], list[Any]]
+    `report(epoch, numbers)` hears of every epoch once, and `told(done, total)` of every batch within one. `folder` is
+    where checkpoints go, every `checkpoint_seconds`; one with the same `key` is continued. `stopping()` is asked after
+    every batch whether to save and leave. `clock` counts the seconds of a budget.
+    """
+
+    report: Report
+    folder: Path
+    key: str = ""
+    checkpoint_seconds: float = 30.0
+    stopping: Callable[[], bool] = lambda: False
+    told: Callable[[int, int], None] = lambda done, total: None
+    clock: Callable[[], float] = time.perf_counter
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a training ended: epochs run, the best of them (counted from 0), its validation loss, seconds of wall time."""
+class Phase:
+    """What learns, over which span of the training, up to which learning rate."""
 
-    epochs: int
-    best_epoch: int
-    best_loss: float
-    seconds: float
-    stopped_early: bool
+    frozen: bool
+    span: Span
+    peak: float
 
 
 def fit(
@@ -41,76 +67,189 @@ def fit(
     batches: tuple[TrainingBatches, ValidationBatches],
     config: TrainConfig,
     pretrained: list[str],
-    best: Path,
-    report: Report,
-) -> Outcome:
+    session: Session,
+) -> tuple[Outcome, list[Numbers]]:
     """Train `model` in place and leave it with the weights of its best epoch, or its last, as `config.keep` says.
 
-    `pretrained` names the layers that hold pretrained weights (none: train everything at once). `best` is where the
-    best weights are kept meanwhile; `report(epoch, numbers)` hears of every epoch.
+    `pretrained` names the layers that hold pretrained weights (none: train everything at once). Answers the outcome
+    and a row of numbers for every epoch. Raises KeyboardInterrupt, with a checkpoint saved, when `session.stopping()`,
+    UsageError when the loss is no number any more.
     """
-    start = time.perf_counter()
-    best.unlink(missing_ok=True)
-    patience = Patience(config.patience)
-    frozen = config.frozen_epochs if pretrained else 0
-    ran = 0
-    if frozen:
-        freeze_all(model, pretrained)
-        ran += _phase(model, goal, batches, config, (frozen, config.learning_rate), [BestWeights(patience, best, 0), TellEpoch(report, 0)])
-        _keep(model, best, config)
-    if pretrained:
-        unfreeze_from(model, pretrained, config.fine_tune_from)
-    patience.waited = 0
-    rate = config.fine_tune_learning_rate if pretrained and config.fine_tune_learning_rate is not None else config.learning_rate
-    ran += _phase(model, goal, batches, config, (config.epochs - frozen, rate), [BestWeights(patience, best, ran), TellEpoch(report, ran)])
-    _keep(model, best, config)
-    return Outcome(ran, patience.best_epoch, patience.best, time.perf_counter() - start, ran < config.epochs)
+    training = Training(model, goal, batches, config, pretrained, session)
+    training.resume()
+    for number in range(training.progress.phase, len(training.phases)):
+        training.run(number)
+    done = training.progress
+    epochs = len(done.rows)
+    early = done.patience.exhausted and config.budget is None and epochs < config.epochs
+    return Outcome(epochs, done.patience.best_epoch, done.patience.best, training.used(), early), done.rows
 
 
-def _keep(model: keras.Model, best: Path, config: TrainConfig) -> None:
-    if not best.is_file():
-        raise UsageError("the validation loss was no number in any epoch: lower learning_rate, or set mixed_precision: float32")
-    if config.keep == "best":
-        model.load_weights(best)
+class Training:
+    """One training under way."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        goal: Goal,
+        batches: tuple[TrainingBatches, ValidationBatches],
+        config: TrainConfig,
+        pretrained: list[str],
+        session: Session,
+    ) -> None:
+        self.model, self.goal, self.config, self.session = model, goal, config, session
+        self.batches, self.validation = batches
+        self.pretrained = pretrained
+        self.phases = _phases(config, len(self.batches), bool(pretrained))
+        self.progress = Progress.start(config)
+        self.best: list[NDArray[Any]] | None = None
+        self.saved: checkpoint.Arrays = {}
+        self.began = session.clock()
+        self.due = time.monotonic() + session.checkpoint_seconds
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint of this very training, or prepare a fresh one."""
+        found = checkpoint.newest(self.session.folder, self.session.key)
+        if found is None:
+            checkpoint.remove(self.session.folder)
+            _adapt(self.model, self.batches.examples.pixels)
+            return
+        self.progress = Progress.from_json(found.about["progress"], self.config)
+        self.saved = found.arrays
+        best = [name for name in sorted(found.arrays) if name.startswith("best/")]
+        self.best = [found.arrays[name] for name in best] or None
+
+    def used(self) -> float:
+        """Seconds of the clock since the training began, those before an interruption included."""
+        return self.progress.used + self.session.clock() - self.began
+
+    def run(self, number: int) -> None:
+        """Run one phase to its end, or from where it was left."""
+        phase = self.phases[number]
+        step = self._begin(phase)
+        first = self.progress.batch
+        with closing(prefetched(self._batch, itertools.count(first), self.config.threads)) as feed:
+            over = self._over(phase)
+            while not over:
+                rate = self._rate(phase)
+                step.train(*next(feed), rate)
+                self.progress.batch += 1
+                over = self._after(phase, step, rate)
+        self._keep(step)
+        # The next phase begins with an epoch of its own.
+        self.progress.batch = -(-self.progress.batch // len(self.batches)) * len(self.batches)
+        self.progress.phase, self.progress.fresh = number + 1, True
+
+    def _begin(self, phase: Phase) -> Step:
+        if phase.frozen:
+            freeze_all(self.model, self.pretrained)
+        elif self.pretrained:
+            unfreeze_from(self.model, self.pretrained, self.config.fine_tune_from)
+        step = Step(self.model, self.goal, build_optimizer(self.config), self.config.ema_decay, self.config.accumulate)
+        if self.progress.fresh:
+            self.progress.begin_phase(self.config)
+            self.progress.fresh = False
+        else:
+            step.restore(self.saved)
+        self.saved = {}
+        return step
+
+    def _batch(self, number: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        return self.batches.batch(*divmod(number, len(self.batches)))
+
+    def _now(self) -> float:
+        return self.used() if self.config.budget else self.progress.batch
+
+    def _over(self, phase: Phase) -> bool:
+        reserve = self.progress.validating if self.config.budget else 0.0
+        return self.progress.patience.exhausted or self._now() + reserve >= phase.span.end
+
+    def _rate(self, phase: Phase) -> float:
+        return phase.peak * self.progress.plateau.factor * SCHEDULES[self.config.schedule](phase.span.done(self._now()), phase.span.warm)
+
+    def _after(self, phase: Phase, step: Step, rate: float) -> bool:
+        """What follows a batch; answers whether the phase is over."""
+        done, over = self.progress.batch % len(self.batches), self._over(phase)
+        if done % CHECK_EVERY == 0:
+            self._refuse_no_number(step)
+        if done == 0 or over:
+            self._end_epoch(step, rate, over)
+        self.session.told(done or len(self.batches), len(self.batches))
+        if self.session.stopping():
+            self._save(step)
+            raise KeyboardInterrupt
+        if time.monotonic() >= self.due:
+            self._save(step)
+        return over or self.progress.patience.exhausted
+
+    def _end_epoch(self, step: Step, rate: float, is_last: bool) -> None:
+        self._refuse_no_number(step)
+        epoch = len(self.progress.rows)
+        numbers = {f"train/{name}": value for name, value in step.take_means().items()}
+        if is_last or self._validates():
+            numbers |= self._validate(step, epoch)
+        numbers["learning_rate"] = rate
+        self.progress.rows.append(numbers)
+        self.session.report(epoch, numbers)
+
+    def _validates(self) -> bool:
+        """Always; of a budget, only as often as it takes a small share of it."""
+        times = 1 + sum("val/loss" in row for row in self.progress.rows)
+        return not self.config.budget or self.progress.validating * times <= VALIDATION_SHARE * self.used()
+
+    def _validate(self, step: Step, epoch: int) -> Numbers:
+        began = self.session.clock()
+        step.swap()
+        count = len(self.validation)
+        with closing(prefetched(self.validation.batch, range(count), 1)) as feed:
+            means = step.means(np.sum([step.measure(*batch) for batch in feed], axis=0))
+        if self.progress.patience.improved(epoch, means["loss"]):
+            self.best = [read(variable) for variable in self.model.variables]
+        self.progress.plateau.heard(epoch, means["loss"])
+        step.swap()
+        self.progress.validating = self.session.clock() - began
+        return {f"val/{name}": value for name, value in means.items()}
+
+    def _refuse_no_number(self, step: Step) -> None:
+        loss = step.means(step.sums.numpy())["loss"]
+        if not math.isfinite(loss):
+            remedy = "lower learning_rate, set clip_norm, or set mixed_precision: float32"
+            raise UsageError(f"the training loss became {loss} at batch {self.progress.batch}: {remedy}")
+
+    def _keep(self, step: Step) -> None:
+        if self.best is None:
+            raise UsageError("the validation loss was no number in any epoch: lower learning_rate, or set mixed_precision: float32")
+        if self.config.keep == "best":
+            for variable, value in zip(self.model.variables, self.best, strict=True):
+                variable.assign(value)
+        else:
+            step.swap()
+
+    def _save(self, step: Step) -> None:
+        began = time.monotonic()
+        best = {f"best/{index:04d}": value for index, value in enumerate(self.best or [])}
+        progress = {**self.progress.to_json(), "used": self.used()}
+        about = {"key": self.session.key, "progress": progress}
+        checkpoint.save(self.session.folder, Checkpoint({**step.arrays(), **best}, about))
+        took = time.monotonic() - began
+        self.due = time.monotonic() + max(self.session.checkpoint_seconds, took / SAVING_SHARE)
 
 
-def _phase(
-    model: keras.Model,
-    goal: Goal,
-    batches: tuple[TrainingBatches, ValidationBatches],
-    config: TrainConfig,
-    length: tuple[int, float],
-    listeners: list[keras.callbacks.Callback],
-) -> int:
-    """Compile and run one phase of (epochs, learning rate); returns the epochs it ran."""
-    epochs, peak = length
-    if epochs <= 0:
-        return 0
-    steps = len(batches[0])
-    rate = learning_rate(config.schedule, peak, epochs * steps, round(config.warmup_epochs * steps))
-    model.compile(_optimizer(rate, config), loss=goal.loss, metrics=goal.metrics(), steps_per_execution=min(8, steps), jit_compile=False)
-    model.optimizer.build(model.trainable_variables)  # or Keras does so inside the first step, and TensorFlow traces it twice
-    callbacks = [RefuseNaN(), *_averaging(config), *listeners, *_plateau(config)]
-    history = model.fit(batches[0], validation_data=batches[1], epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks)
-    return len(history.epoch)
+def _phases(config: TrainConfig, steps: int, is_pretrained: bool) -> list[Phase]:
+    frozen = config.frozen_epochs if is_pretrained else 0
+    unit = seconds(config.budget) / config.epochs if config.budget else steps
+    tuned_peak = config.fine_tune_learning_rate if is_pretrained and config.fine_tune_learning_rate is not None else config.learning_rate
+    parts = [(True, 0, frozen, config.learning_rate), (False, frozen, config.epochs, tuned_peak)]
+    return [
+        Phase(part, Span(first * unit, last * unit, min(config.warmup_epochs / (last - first), 1.0)), peak)
+        for part, first, last, peak in parts
+        if last > first
+    ]
 
 
-def _optimizer(rate: Any, config: TrainConfig) -> keras.optimizers.Optimizer:
-    optimizer = keras.optimizers.AdamW(
-        rate,
-        weight_decay=config.weight_decay,
-        clipnorm=None,
-        global_clipnorm=config.clip_norm or None,
-        use_ema=config.ema_decay > 0,
-        ema_momentum=config.ema_decay or 0.99,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])  # as in arXiv:1812.01187
-    return optimizer
-
-
-def _averaging(config: TrainConfig) -> list[Any]:
-    return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.ema_decay > 0 else []
-
-
-def _plateau(config: TrainConfig) -> list[Any]:
-    return [keras.callbacks.ReduceLROnPlateau(patience=max(config.patience // 2, 1))] if config.schedule == "plateau" else []
+def _adapt(model: keras.Model, pixels: NDArray[np.uint8]) -> None:
+    """Show training images to the layers that must see some before they can work."""
+    some = np.linspace(0, len(pixels) - 1, min(ADAPT_IMAGES, len(pixels))).astype(int)
+    for layer in model._flatten_layers():
+        if hasattr(layer, "adapt"):
+            layer.adapt(np.asarray(pixels[some]))

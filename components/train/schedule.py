@@ -1,40 +1,58 @@
-"""Learning rates over a training, and whether an epoch was better than the best so far."""
+"""Learning rates over a training, and whether an epoch was better than the best so far.
+
+Every schedule is a function of the share of a phase that is done, 0..1, whatever it is counted in (steps, or seconds
+of a budget), and of the share that warms up; it answers a factor of the peak learning rate, 0..1.
+"""
 
 import math
-from typing import Any
+from collections.abc import Callable
 
-import keras
-from keras import ops
-
-
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Linear from a tenth of `peak` to `peak` over `warmup_steps`, then half a cosine to zero at `steps`.
-
-    SGDR without restarts (arXiv:1608.03983). Keras' CosineDecay gives the same numbers by a conditional, which an
-    optimizer puts into the graph once a variable: tracing a network of 170 variables took seconds longer.
-    """
-
-    def __init__(self, peak: float, steps: int, warmup_steps: int) -> None:
-        self.peak = peak
-        self.steps = steps
-        self.warmup_steps = warmup_steps
-
-    def __call__(self, step: Any) -> Any:
-        """The learning rate of a step, counted from 0."""
-        done = ops.cast(step, "float32")
-        warm = 0.1 + 0.9 * done / max(self.warmup_steps, 1)
-        share = ops.clip((done - self.warmup_steps) / max(self.steps - self.warmup_steps, 1), 0.0, 1.0)
-        cooled = 0.5 * (1.0 + ops.cos(math.pi * share))
-        return self.peak * ops.where(done < self.warmup_steps, warm, cooled)
-
-    def get_config(self) -> dict[str, Any]:
-        """What Keras needs to build it again."""
-        return {"peak": self.peak, "steps": self.steps, "warmup_steps": self.warmup_steps}
+START = 0.1  # of the peak, where a warm-up begins
+ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 25e4
+PLATEAU_FACTOR = 0.1
 
 
-def learning_rate(schedule: str, peak: float, steps: int, warmup_steps: int) -> WarmupCosine | float:
-    """`cosine` is WarmupCosine over `steps`; the other schedules hold the peak (`plateau` is lowered by a callback)."""
-    return WarmupCosine(peak, steps, min(warmup_steps, max(steps - 1, 0))) if schedule == "cosine" else peak
+def cosine(done: float, warm: float) -> float:
+    """Up in a line from a tenth, then half a cosine to zero: SGDR without restarts (https://arxiv.org/abs/1608.03983)."""
+    return 0.5 * (1 + math.cos(math.pi * _cooled(done, warm))) if done >= warm else _warmed(done, warm)
+
+
+def linear(done: float, warm: float) -> float:
+    """Up in a line from a tenth, then down in a line to zero."""
+    return 1 - _cooled(done, warm) if done >= warm else _warmed(done, warm)
+
+
+def constant(done: float, warm: float) -> float:
+    """Up in a line from a tenth, then the peak; `plateau` is this one, lowered by Plateau."""
+    return 1.0 if done >= warm else _warmed(done, warm)
+
+
+def one_cycle(done: float, warm: float) -> float:
+    """From 1/25 up and down to 1/250,000, both by half a cosine (https://arxiv.org/abs/1708.07120, as PyTorch has it)."""
+    if done < warm:
+        return _between(ONE_CYCLE_START, 1.0, done / warm)
+    return _between(1.0, ONE_CYCLE_END, _cooled(done, warm))
+
+
+def _warmed(done: float, warm: float) -> float:
+    return START + (1 - START) * done / warm
+
+
+def _cooled(done: float, warm: float) -> float:
+    return min((done - warm) / (1 - warm), 1.0) if warm < 1 else 1.0
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))
+
+
+SCHEDULES: dict[str, Callable[[float, float], float]] = {
+    "cosine": cosine,
+    "linear": linear,
+    "one_cycle": one_cycle,
+    "constant": constant,
+    "plateau": constant,
+}
 
 
 class Patience:
@@ -58,3 +76,18 @@ class Patience:
     def exhausted(self) -> bool:
         """Whether it is time to stop."""
         return self.epochs > 0 and self.waited >= self.epochs
+
+
+class Plateau:
+    """A factor that falls to a tenth whenever a value has not fallen for `epochs` epochs in a row; 0 epochs: never."""
+
+    def __init__(self, epochs: int) -> None:
+        self.patience = Patience(epochs)
+        self.factor = 1.0
+
+    def heard(self, epoch: int, value: float) -> None:
+        """Take note of an epoch's value."""
+        self.patience.improved(epoch, value)
+        if self.patience.exhausted:
+            self.factor *= PLATEAU_FACTOR
+            self.patience.waited = 0

@@ -17,25 +17,37 @@ REQUEST_SECONDS = 2
 HOST, PID, STARTED = "visionloop.owner.host", "visionloop.owner.pid", "visionloop.owner.started"
 MODEL = "visionloop.model"
 MODEL_SHA256 = "visionloop.model_sha256"
+TRAINING = "visionloop.training"
 
 
 @dataclass
 class LiveRun:
-    """One training under way. After the first failure it stays silent: publishing fills in what is missing."""
+    """One training under way. After the first failure it stays silent: publishing fills in what is missing.
+
+    `told` is the last epoch that the run knew before this process went on with it, -1 for a new one.
+    """
 
     store: Store
     run_id: str
+    told: int = -1
     away: bool = False
 
     def log_epoch(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log one epoch's metrics; `step` is the epoch."""
-        if self.away:
+        """Log one epoch's metrics; `step` is the epoch. One that the run knows already is not logged twice."""
+        if self.away or step <= self.told:
             return
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
         with self._quietly():
             self.store.client.log_batch(self.run_id, [Metric(name, float(value), now, step) for name, value in metrics.items()])
+
+    def interrupted(self) -> None:
+        """Mark the run as KILLED: its process leaves before the training's end."""
+        if self.away:
+            return
+        with self._quietly():
+            self.store.client.set_terminated(self.run_id, "KILLED")
 
     def finish(self, model_sha256: str) -> None:
         """Close the run, under the weights' hash by which publishing finds it."""
@@ -56,20 +68,44 @@ class LiveRun:
 
 
 def start(store: Store, task: str, model: str, run_name: str, params: Mapping[str, object], tags: Mapping[str, str]) -> LiveRun | None:
-    """Open a run for a training that begins now, or None, with a warning, when MLflow is away."""
+    """Open a run for a training that begins, or reopen the one of the same `visionloop.training` that was interrupted.
+
+    Answers None, with a warning, when MLflow is away.
+    """
     owner = psutil.Process()
     marks = {HOST: socket.gethostname(), PID: str(owner.pid), STARTED: f"{owner.create_time():.2f}", MODEL: model}
     try:
-        from mlflow.entities import Param
-
         with patience(REQUEST_SECONDS, 0):
             reconcile(store, task)
+            if run_id := _interrupted(store, task, tags.get(TRAINING)):
+                return _reopened(store, run_id, marks)
+            from mlflow.entities import Param
+
             run = store.client.create_run(store.experiment(task), run_name=run_name, tags={**tags, **marks})
             store.client.log_batch(run.info.run_id, params=[Param(name, str(value)) for name, value in params.items()])
     except Exception as error:
         LOG.warning("no live metrics for %s, the training goes on; the next `visionloop run` publishes it: %s", model, error)
         return None
     return LiveRun(store, run.info.run_id)
+
+
+def _interrupted(store: Store, task: str, training: str | None) -> str | None:
+    """The newest run of this very training that nobody is at work on and that has no model yet."""
+    if training is None:
+        return None
+    same = f"tags.`{TRAINING}` = '{training}'"
+    runs = store.client.search_runs([store.experiment(task)], same, order_by=["attributes.start_time DESC"])
+    left = [run for run in runs if run.info.status in ("KILLED", "FAILED") and MODEL_SHA256 not in run.data.tags]
+    return str(left[0].info.run_id) if left else None
+
+
+def _reopened(store: Store, run_id: str, marks: Mapping[str, str]) -> LiveRun:
+    from mlflow.entities import RunTag
+
+    store.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in marks.items()])
+    store.client.update_run(run_id, status="RUNNING")
+    points = store.client.get_metric_history(run_id, "train/loss")
+    return LiveRun(store, run_id, told=max((point.step for point in points), default=-1))
 
 
 def reconcile(store: Store, task: str) -> list[str]:

@@ -15,7 +15,7 @@ from components.errors import DataError, UsageError
 from pipelines import settings
 from pipelines.digest import sha256
 from pipelines.paths import Paths
-from pipelines.stages import evaluate, train
+from pipelines.stages import evaluate, train, training
 from pipelines.stages.command import run_stage
 from pipelines.stages.examples import Dataset
 from tests.project import make_project
@@ -63,12 +63,7 @@ def test_a_detector_without_any_box_is_refused() -> None:
 def test_a_size_that_makes_no_sense_is_refused(task: str, train_size: int) -> None:
     model: Any = SimpleNamespace(name="m", task=task, image_size=64, train_size=train_size)
     with pytest.raises(UsageError, match=f"train_size is {train_size}"):
-        train._refuse_train_size(model)
-
-
-@pytest.mark.parametrize(("key", "name"), [("val_loss", "val/loss"), ("accuracy", "train/accuracy"), ("learning_rate", "learning_rate")])
-def test_numbers_of_an_epoch_are_named_as_everywhere(key: str, name: str) -> None:
-    assert train._metric(key) == name
+        training._refuse_train_size(model)
 
 
 def test_the_digest_of_a_test_set_is_of_its_images_and_labels_and_not_their_order() -> None:

@@ -13,7 +13,7 @@ from components.data.decode import letterbox, read_image, resize_crop
 from components.errors import DataError
 from pipelines.paths import Paths
 from pipelines.stages.examples import read_dataset
-from pipelines.stages.train import Job, _batches
+from pipelines.stages.training import Job, _batches
 from tests.images import DETECTION_CLASSES, classification_image, detection_image, write_png
 
 SIZE = 32
@@ -51,7 +51,8 @@ def project(root, task: str, policy: list) -> Paths:
 def made(paths: Paths, task: str):
     config = SimpleNamespace(batch_size=4, threads=1)
     model = SimpleNamespace(task=task, image_size=SIZE, train_size=None, train=config, name="tiny")
-    return _batches(paths, Job(model, read_dataset(paths, task), 0, "digest"))
+    policy = json.loads((paths.augment(task) / "policy.json").read_text())
+    return _batches(paths, Job(model, read_dataset(paths, task), 0, "digest"), policy)
 
 
 def decoded(paths: Paths, split: str, task: str) -> np.ndarray:
@@ -60,8 +61,8 @@ def decoded(paths: Paths, split: str, task: str) -> np.ndarray:
     return np.stack([resize(read_image(paths.data / task / f"{number:02d}.png"), SIZE) for number in numbers])
 
 
-def all_of(batches) -> tuple[np.ndarray, np.ndarray]:
-    pixels, targets = zip(*(batches[number] for number in range(len(batches))), strict=True)
+def all_of(batches, *epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    pixels, targets = zip(*(batches.batch(*epoch, number) for number in range(len(batches))), strict=True)
     return np.concatenate(pixels), np.concatenate(targets)
 
 
@@ -74,18 +75,16 @@ def among(images: np.ndarray, known: np.ndarray) -> np.ndarray:
 def test_only_training_images_are_augmented(tmp_path, task, policy):
     training, validation = made(project(tmp_path, task, NAMED[policy]), task)
     train, val = decoded(Paths(tmp_path), "train", task), decoded(Paths(tmp_path), "val", task)
-    for _ in range(3):
-        shown, targets = all_of(training)
+    for epoch in range(3):
+        shown, targets = all_of(training, epoch)
         assert len(shown) == 8 and among(shown, train).mean() < 0.5
         assert (all_of(validation)[0] == val).all()
         assert len(targets) == 8
-        training.on_epoch_end()
-        validation.on_epoch_end()
 
 
 def test_every_image_stays_in_its_split(tmp_path):
     training, validation = made(project(tmp_path, tables.CLASSIFICATION, []), tables.CLASSIFICATION)
-    shown, labels = all_of(training)
+    shown, labels = all_of(training, 0)
     known = decoded(Paths(tmp_path), "train", tables.CLASSIFICATION)
     assert among(shown, known).all() and among(known, shown).all()
     order = [next(number for number, image in enumerate(known) if (image == picture).all()) for picture in shown]

@@ -11,13 +11,15 @@ from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import UsageError
 from components.models.catalog import Design, build, serving_model
 from components.train import precision
-from components.train.class_loss import ClassLoss
+from components.train.class_loss import ClassLoss, is_correct
 from components.train.config import TrainConfig
 from components.train.examples import Examples, pad_boxes
-from components.train.fit import Goal, Outcome, fit
+from components.train.fit import Session, fit
 from components.train.loader import TrainingBatches, ValidationBatches
 from components.train.losses import DetectionLoss
+from components.train.progress import Outcome
 from components.train.saving import save_model
+from components.train.step import Goal
 from tests.images import DETECTION_CLASSES, classification_image, detection_image
 
 DEFAULTS = {
@@ -54,10 +56,10 @@ def copies(examples: Examples, times: int) -> Examples:
 
 def batches(examples: Examples, wanted: TrainConfig, policy: str = "none", seed: int = 0) -> tuple[TrainingBatches, ValidationBatches]:
     augmenter = Augmenter(NAMED[policy], examples.pixels.shape[1], seed)
-    return TrainingBatches(examples, augmenter, wanted.batch_size, seed, wanted.threads), ValidationBatches(examples, wanted.batch_size)
+    return TrainingBatches(examples, augmenter, wanted.batch_size, seed), ValidationBatches(examples, wanted.batch_size)
 
 
-GOAL = Goal(ClassLoss(3), lambda: [keras.metrics.SparseCategoricalAccuracy(name="accuracy")])
+GOAL = Goal(ClassLoss(3).call, {"accuracy": is_correct})
 
 
 def small() -> keras.Model:
@@ -95,10 +97,10 @@ class Run:
         self, place, model: keras.Model, wanted: TrainConfig, pretrained: tuple[str, ...] = (), scripted: list[float] | None = None
     ) -> None:
         self.model, self.numbers, self.weights = model, [], []
-        self.loss = Scripted(3, scripted, 24 // wanted.batch_size) if scripted else GOAL.loss
-        self.best = place / "best.weights.h5"
-        goal = Goal(self.loss, GOAL.metrics)
-        self.outcome: Outcome = fit(model, goal, batches(shapes(24), wanted), wanted, list(pretrained), self.best, self.report)
+        loss = Scripted(scripted, 24 // wanted.batch_size) if scripted else GOAL.loss
+        session = Session(self.report, place / "checkpoints")
+        self.outcome: Outcome
+        self.outcome, _ = fit(model, Goal(loss, GOAL.scores), batches(shapes(24), wanted), wanted, list(pretrained), session)
 
     def report(self, epoch: int, numbers: dict[str, float]) -> None:
         assert epoch == len(self.numbers)
@@ -106,28 +108,25 @@ class Run:
         self.weights.append(snapshot(self.model))
 
 
-class Scripted(ClassLoss):
+class Scripted:
     """A loss whose validation value of each epoch is given beforehand; training batches pass through."""
 
-    def __init__(self, num_classes: int, losses: list[float], batches_an_epoch: int) -> None:
-        super().__init__(num_classes)
+    def __init__(self, losses: list[float], batches_an_epoch: int) -> None:
         self.losses, self.steps = iter(losses), batches_an_epoch
         self.called = 0
 
-    def call(self, y_true, y_pred):
+    def __call__(self, y_true, y_pred):
         import tensorflow as tf
 
-        return (
-            super().call(y_true, y_pred)
-            if self.is_training()
-            else tf.fill(tf.shape(y_pred)[:1], tf.numpy_function(self.next, [], tf.float32))
-        )
+        if not self.is_measuring():
+            return GOAL.loss(y_true, y_pred)
+        return tf.fill(tf.shape(y_pred)[:1], tf.numpy_function(self.next, [], tf.float32))
 
     @staticmethod
-    def is_training() -> bool:
+    def is_measuring() -> bool:
         import inspect
 
-        return any(frame.function == "train_step" for frame in inspect.stack())
+        return any(frame.function == "_traced_measure" for frame in inspect.stack())
 
     def next(self) -> np.float32:
         if self.called % self.steps == 0:
@@ -142,7 +141,7 @@ def same_weights(model: keras.Model, weights: dict[str, list[np.ndarray]]) -> bo
 
 def test_the_best_epoch_s_weights_remain_and_patience_ends_it(tmp_path):
     run = Run(tmp_path, small(), config(epochs=9, patience=2), scripted=[3, 2, 1, 4, 5, 0.1])
-    assert [numbers["val_loss"] for numbers in run.numbers] == [3, 2, 1, 4, 5]
+    assert [numbers["val/loss"] for numbers in run.numbers] == [3, 2, 1, 4, 5]
     assert (run.outcome.epochs, run.outcome.best_epoch, run.outcome.best_loss, run.outcome.stopped_early) == (5, 2, 1, True)
     assert same_weights(run.model, run.weights[2]) and not same_weights(run.model, run.weights[4])
 
@@ -189,7 +188,7 @@ def test_without_pretrained_layers_everything_learns_from_the_first_epoch(tmp_pa
 
 def test_what_is_told_is_what_the_kept_weights_reach(tmp_path):
     run = Run(tmp_path, small(), config(epochs=6, learning_rate=0.02, ema_decay=0.5))
-    assert [set(numbers) for numbers in run.numbers] == [{"loss", "val_loss", "accuracy", "val_accuracy", "learning_rate"}] * 6
+    assert [set(numbers) for numbers in run.numbers] == [{"train/loss", "val/loss", "train/accuracy", "val/accuracy", "learning_rate"}] * 6
     logits = np.asarray(run.model(shapes(24).pixels, training=False), np.float64)
     loss = (np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(24), shapes(24).targets]).mean()
     assert run.outcome.best_loss == pytest.approx(loss, rel=1e-4)
@@ -197,8 +196,10 @@ def test_what_is_told_is_what_the_kept_weights_reach(tmp_path):
 
 def test_cosine_ends_at_zero_with_the_last_step(tmp_path):
     run = Run(tmp_path, small(), config(epochs=3, batch_size=2, schedule="cosine", warmup_epochs=1.0, learning_rate=0.1))
-    assert [numbers["learning_rate"] for numbers in run.numbers] == pytest.approx([0.1, 0.05, 0.0], abs=1e-6)
-    assert int(run.model.optimizer.iterations.numpy()) == 3 * 12
+    keras_own = keras.optimizers.schedules.CosineDecay(0.01, 24, 0.0, warmup_target=0.1, warmup_steps=12)
+    assert [numbers["learning_rate"] for numbers in run.numbers] == pytest.approx(
+        [float(keras_own(step)) for step in (11, 23, 35)], rel=1e-5
+    )
 
 
 def test_plateau_lowers_the_rate_when_validation_stands_still(tmp_path):
@@ -218,17 +219,20 @@ def test_the_kept_weights_are_the_exponential_average_of_all_steps(tmp_path, ste
     wanted = config(epochs=3, batch_size=24, learning_rate=0.01, ema_decay=0.9, keep=keep)
     run = Run(tmp_path, small(), wanted, scripted=[2, 1, 3])
     assert run.outcome.best_epoch == 1
-    average = steps[0]["logits"][0].astype(np.float64)  # Keras starts the average with the first step
-    for step in steps[1:ran]:
-        average = 0.9 * average + 0.1 * step["logits"][0]
+    average = snapshot(small())["logits"][0].astype(np.float64)
+    for number, step in enumerate(steps[:ran], start=1):
+        decay = min(0.9, (1 + number) / (10 + number))
+        average = decay * average + (1 - decay) * step["logits"][0]
     assert np.abs(snapshot(run.model)["logits"][0] - average).max() < 1e-5
     assert np.abs(steps[ran - 1]["logits"][0] - average).max() > 1e-3
 
 
 def test_averages_remain_when_patience_ends_a_training_that_keeps_its_last(tmp_path):
-    run = Run(tmp_path, small(), config(epochs=9, patience=2, keep="last", ema_decay=0.9, learning_rate=0.01), scripted=[1, 2, 3, 4])
+    wanted = {"ema_decay": 0.9, "learning_rate": 0.01, "keep": "last"}
+    run = Run(tmp_path, small(), config(epochs=9, patience=2, **wanted), scripted=[1, 2, 3, 4])
     assert run.outcome.epochs == 3
-    assert same_weights(run.model, run.weights[2])
+    assert same_weights(run.model, snapshot(Run(tmp_path, small(), config(epochs=3, **wanted)).model))
+    assert not same_weights(run.model, run.weights[2])
 
 
 def test_a_loss_that_is_no_number_ends_in_words(tmp_path):
@@ -242,11 +246,15 @@ def test_an_older_training_s_weights_are_never_taken_for_the_best(tmp_path):
         Run(tmp_path, small(), config(epochs=2), scripted=[float("nan"), float("nan")])
 
 
+def quiet(place) -> Session:
+    return Session(lambda epoch, numbers: None, place / "checkpoints")
+
+
 def trained_bytes(place, seed: int, wanted: TrainConfig) -> bytes:
     precision.prepare(wanted.mixed_precision, seed)
     design = Design(CLASSIFICATION, "cnn", 3, 16, wanted.dropout)
     model, _ = build(design, None)
-    fit(model, GOAL, batches(shapes(24), wanted, "strong", seed), wanted, [], place / "b.weights.h5", lambda epoch, numbers: None)
+    fit(model, GOAL, batches(shapes(24), wanted, "strong", seed), wanted, [], quiet(place))
     save_model(serving_model(model, design), place / "model.keras")
     return (place / "model.keras").read_bytes()
 
@@ -265,37 +273,21 @@ def test_the_same_seed_ends_in_equal_bytes_whatever_the_threads_and_another_does
 def test_a_classifier_learns_one_batch_by_heart(tmp_path):
     keras.utils.set_random_seed(0)
     model, _ = build(Design(CLASSIFICATION, "cnn", 3, 16, 0.0), None)
-    wanted, numbers = config(epochs=5, batch_size=12, learning_rate=3e-3), []
-    fit(
-        model,
-        GOAL,
-        batches(copies(shapes(12), 8), wanted),
-        wanted,
-        [],
-        tmp_path / "b.weights.h5",
-        lambda epoch, found: numbers.append(found),
-    )
-    assert numbers[-1]["val_loss"] < 0.2 * numbers[0]["loss"]
-    assert numbers[-1]["val_accuracy"] == 1
+    wanted = config(epochs=5, batch_size=12, learning_rate=3e-3)
+    _, numbers = fit(model, GOAL, batches(copies(shapes(12), 8), wanted), wanted, [], quiet(tmp_path))
+    assert numbers[-1]["val/loss"] < 0.2 * numbers[0]["train/loss"]
+    assert numbers[-1]["val/accuracy"] == 1
 
 
 @pytest.mark.slow
 def test_a_detector_learns_one_batch_by_heart(tmp_path):
     keras.utils.set_random_seed(0)
-    design, wanted, numbers = Design(DETECTION, "yolo", 2, 64, 0.0), config(epochs=8, batch_size=4, learning_rate=2e-3, clip_norm=10.0), []
+    design, wanted = Design(DETECTION, "yolo", 2, 64, 0.0), config(epochs=8, batch_size=4, learning_rate=2e-3, clip_norm=10.0)
     model, _ = build(design, None)
     examples = rectangles(4, 64)
-    goal = Goal(DetectionLoss(2, 64), list)
-    fit(
-        model,
-        goal,
-        batches(copies(examples, 16), wanted),
-        wanted,
-        [],
-        tmp_path / "b.weights.h5",
-        lambda epoch, found: numbers.append(found),
-    )
-    assert numbers[-1]["loss"] < 0.2 * numbers[0]["loss"]
+    goal = Goal(DetectionLoss(2, 64).call, {})
+    _, numbers = fit(model, goal, batches(copies(examples, 16), wanted), wanted, [], quiet(tmp_path))
+    assert numbers[-1]["train/loss"] < 0.2 * numbers[0]["train/loss"]
     found = np.asarray(serving_model(model, design)(examples.pixels, training=False))
     for rows, truth in zip(found, examples.targets, strict=True):
         truth = truth[truth[:, 0] >= 0]
@@ -306,14 +298,17 @@ def test_a_detector_learns_one_batch_by_heart(tmp_path):
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_a_training_step_is_traced_once_a_phase(tmp_path, monkeypatch, ema_decay):
+def test_a_training_step_is_traced_once_a_phase(tmp_path, ema_decay):
     """The optimizer's variables exist before the first step, or TensorFlow traces it again."""
     traced = []
-    model = layered()
-    step = model.train_step
-    monkeypatch.setattr(model, "train_step", lambda data: (traced.append(1), step(data))[1])
-    Run(tmp_path, model, config(epochs=3, frozen_epochs=1, ema_decay=ema_decay), tuple(PRETRAINED))
-    assert len(traced) == 2
+
+    def loss(y_true, y_pred):
+        traced.append(1)
+        return GOAL.loss(y_true, y_pred)
+
+    wanted = config(epochs=3, frozen_epochs=1, ema_decay=ema_decay)
+    fit(layered(), Goal(loss, {}), batches(shapes(24), wanted), wanted, PRETRAINED, quiet(tmp_path))
+    assert len(traced) == 2 * 2  # a training step and a measurement in each of two phases
 
 
 def test_weight_decay_shrinks_kernels_and_leaves_biases_and_norms_alone(tmp_path):
@@ -322,15 +317,12 @@ def test_weight_decay_shrinks_kernels_and_leaves_biases_and_norms_alone(tmp_path
     dense = model.layers[-1]
     dense.set_weights([np.ones((3, 3), np.float32), np.ones(3, np.float32)])
     wanted = config(epochs=1, batch_size=8, learning_rate=0.01, weight_decay=0.5)
-    goal = Goal(Flat(), lambda: [])
-    fit(model, goal, batches(shapes(24), wanted), wanted, [], tmp_path / "best.weights.h5", lambda *_: None)
+    fit(model, Goal(flat, {}), batches(shapes(24), wanted), wanted, [], quiet(tmp_path))
     kernel, bias = dense.get_weights()
     np.testing.assert_allclose(kernel, (1 - 0.01 * 0.5) ** 3, rtol=1e-6)
     np.testing.assert_array_equal(bias, 1.0)
 
 
-class Flat(keras.losses.Loss):
-    """The same for every prediction: no gradient."""
-
-    def call(self, y_true, y_pred):
-        return keras.ops.sum(y_pred * 0.0, axis=-1)
+def flat(_y_true, y_pred):
+    """A loss that is the same for every prediction: no gradient."""
+    return keras.ops.sum(y_pred * 0.0, axis=-1)

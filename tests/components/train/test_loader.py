@@ -2,9 +2,7 @@
 
 from collections import Counter
 
-import keras
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,31 +26,26 @@ def noise(count: int) -> Examples:
     return Examples(pixels, np.arange(count, dtype=np.int32), np.arange(count))
 
 
-def epoch_of(batches: TrainingBatches) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [batches[number] for number in range(len(batches))]
+def epoch_of(batches: TrainingBatches, epoch: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [batches.batch(epoch, number) for number in range(len(batches))]
 
 
 @settings(max_examples=25, deadline=None)
 @given(count=st.integers(1, 50), batch_size=st.integers(1, 60), seed=st.integers(0, 9), epochs=st.integers(1, 4))
 def test_labels_stay_with_their_images_and_none_comes_twice_in_an_epoch(count, batch_size, seed, epochs):
-    batches = TrainingBatches(numbered(count), NOTHING, batch_size, seed, threads=1)
-    for _ in range(epochs):
-        pixels, labels = (np.concatenate(parts) for parts in zip(*epoch_of(batches), strict=True))
+    batches = TrainingBatches(numbered(count), NOTHING, batch_size, seed)
+    for epoch in range(epochs):
+        pixels, labels = (np.concatenate(parts) for parts in zip(*epoch_of(batches, epoch), strict=True))
         assert pixels.mean(axis=(1, 2, 3)).tolist() == labels.tolist()
         assert max(Counter(labels.tolist()).values()) == 1
         size = min(batch_size, count)
         assert len(labels) == count // size * size and pixels.dtype == np.uint8
-        batches.on_epoch_end()
 
 
 def test_the_order_is_another_every_epoch_and_every_seed_and_none_is_the_given():
     def orders(seed: int) -> list[list[int]]:
-        batches = TrainingBatches(numbered(40), NOTHING, 10, seed, threads=1)
-        found = []
-        for _ in range(3):
-            found.append(np.concatenate([labels for _, labels in epoch_of(batches)]).tolist())
-            batches.on_epoch_end()
-        return found
+        batches = TrainingBatches(numbered(40), NOTHING, 10, seed)
+        return [np.concatenate([labels for _, labels in epoch_of(batches, epoch)]).tolist() for epoch in range(3)]
 
     every = [*orders(0), *orders(1)]
     assert orders(0) == every[:3]
@@ -60,76 +53,36 @@ def test_the_order_is_another_every_epoch_and_every_seed_and_none_is_the_given()
 
 
 def test_what_one_epoch_leaves_over_other_epochs_show():
-    batches = TrainingBatches(numbered(10), NOTHING, 4, 0, threads=1)
+    batches = TrainingBatches(numbered(10), NOTHING, 4, 0)
     seen = set()
-    for _ in range(10):
-        seen |= set(np.concatenate([labels for _, labels in epoch_of(batches)]).tolist())
-        batches.on_epoch_end()
+    for epoch in range(10):
+        seen |= set(np.concatenate([labels for _, labels in epoch_of(batches, epoch)]).tolist())
     assert seen == set(range(10))
 
 
 def test_training_images_are_augmented_by_epoch_and_name():
     augmenter, examples = Augmenter(NAMED["strong"], SIZE, seed=3), noise(12)
-    batches = TrainingBatches(examples, augmenter, 4, 0, threads=1)
+    batches = TrainingBatches(examples, augmenter, 4, 0)
     for epoch in range(2):
-        for pixels, labels in epoch_of(batches):
+        for pixels, labels in epoch_of(batches, epoch):
             for shown, label in zip(pixels, labels, strict=True):
                 assert (shown == augmenter(examples.example(label), epoch, label).pixels).all()
-        batches.on_epoch_end()
 
 
 def test_validation_pixels_are_the_given_ones_bit_for_bit_and_in_order():
     examples = noise(23)
     batches = ValidationBatches(examples, 5)
-    for _ in range(2):
-        pixels, labels = (np.concatenate(parts) for parts in zip(*(batches[number] for number in range(len(batches))), strict=True))
-        assert (pixels == examples.pixels).all() and labels.tolist() == list(range(23))
-        batches.on_epoch_end()
+    parts = zip(*(batches.batch(number) for number in range(len(batches))), strict=True)
+    pixels, labels = (np.concatenate(part) for part in parts)
+    assert (pixels == examples.pixels).all() and labels.tolist() == list(range(23))
 
 
 def test_boxes_are_augmented_with_their_image_and_keep_their_shape():
     rows = pad_boxes([np.array([[number, 0.0, 0.0, 0.5, 1.0]], np.float32) for number in range(6)], 3)
     examples = Examples(noise(6).pixels, rows, np.arange(6))
-    batches = TrainingBatches(examples, Augmenter([{"HorizontalFlip": {"p": 1.0}}], SIZE, seed=0), 3, 0, threads=1)
+    batches = TrainingBatches(examples, Augmenter([{"HorizontalFlip": {"p": 1.0}}], SIZE, seed=0), 3, 0)
     for pixels, boxes in epoch_of(batches):
         assert boxes.shape == (3, 3, 5)
         assert (boxes[:, 0, 1:] == [0.5, 0.0, 1.0, 1.0]).all() and (boxes[:, 1:, 0] == -1).all()
         for shown, row in zip(pixels, boxes, strict=True):
             assert (shown == examples.pixels[int(row[0, 0])][:, ::-1]).all()
-
-
-class Recorder(keras.layers.Layer):
-    """Notes the images it is called with in training."""
-
-    seen: list
-
-    def call(self, pixels, training=False):
-        import tensorflow as tf
-
-        means = tf.reduce_mean(tf.cast(pixels, tf.float32), axis=[1, 2, 3])
-        if training:
-            tf.numpy_function(lambda values: self.seen.append(np.sort(values).tolist()), [means], [])
-        return means[:, None]
-
-
-@pytest.mark.parametrize("threads", [1, 4])
-@pytest.mark.parametrize("steps_per_execution", [1, 3])
-def test_keras_shows_every_epoch_s_batches_as_they_are_meant(threads, steps_per_execution):
-    recorder = Recorder()
-    recorder.seen = []
-    pixels = keras.Input((SIZE, SIZE, 3), dtype="uint8")
-    model = keras.Model(pixels, keras.layers.Dense(1)(recorder(pixels)))
-    model.compile("sgd", "mse", steps_per_execution=steps_per_execution)
-    model.fit(TrainingBatches(numbered(30), NOTHING, 4, seed=2, threads=threads), epochs=3, verbose=0, shuffle=False)
-    batches, expected = TrainingBatches(numbered(30), NOTHING, 4, seed=2, threads=1), []
-    for _ in range(3):
-        batches.on_epoch_end()  # Keras ends an epoch before the first one too
-        expected += [sorted(labels.tolist()) for _, labels in epoch_of(batches)]
-    assert recorder.seen == expected
-
-
-def test_keras_evaluates_every_validation_image_once():
-    pixels = keras.Input((SIZE, SIZE, 3), dtype="uint8")
-    model = keras.Model(pixels, keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1.0)(pixels)))
-    model.compile(loss=lambda truth, found: keras.ops.square(found[:, 0] - 0.0))
-    assert model.evaluate(ValidationBatches(numbered(23), 5), verbose=0) == pytest.approx(np.mean(np.arange(23) ** 2))

@@ -1,4 +1,4 @@
-"""Learning rates at hand-worked steps, and the counting of patience."""
+"""Learning rates against Keras' own and hand-worked shares, and the counting of patience."""
 
 import math
 
@@ -7,45 +7,64 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.train.schedule import Patience, learning_rate
+from components.train.schedule import SCHEDULES, Patience, Plateau, constant, cosine, linear, one_cycle
 
 
-def at(schedule, step: int) -> float:
-    return float(schedule(step))
-
-
-def test_cosine_warms_up_from_a_tenth_and_falls_to_zero():
-    rate = learning_rate("cosine", 1.0, steps=110, warmup_steps=10)
-    assert at(rate, 0) == pytest.approx(0.1)
-    assert at(rate, 5) == pytest.approx(0.55)
-    assert at(rate, 10) == pytest.approx(1.0)
-    assert at(rate, 60) == pytest.approx(0.5, abs=1e-6)
-    assert at(rate, 35) == pytest.approx((1 + math.cos(math.pi / 4)) / 2, rel=1e-5)
-    assert at(rate, 110) == pytest.approx(0.0, abs=1e-6)
-
-
-def test_without_warmup_cosine_starts_at_the_peak():
-    rate = learning_rate("cosine", 0.3, steps=10, warmup_steps=0)
-    assert (at(rate, 0), at(rate, 5), at(rate, 10)) == pytest.approx((0.3, 0.15, 0.0), abs=1e-6)
+@pytest.mark.parametrize(
+    ("done", "rate"), [(0, 0.1), (0.05, 0.55), (0.1, 1), (0.325, (1 + math.cos(math.pi / 4)) / 2), (0.55, 0.5), (1, 0)]
+)
+def test_cosine_warms_up_from_a_tenth_and_falls_to_zero(done, rate):
+    assert cosine(done, 0.1) == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("warmup", [0, 1, 7])
 def test_every_step_is_that_of_keras_cosine_decay(warmup):
-    ours = learning_rate("cosine", 0.02, steps=40, warmup_steps=warmup)
     start, target = (0.002, 0.02) if warmup else (0.02, None)
     keras_own = keras.optimizers.schedules.CosineDecay(start, 40 - warmup, warmup_target=target, warmup_steps=warmup)
-    assert [at(ours, step) for step in range(45)] == pytest.approx([float(keras_own(step)) for step in range(45)], abs=1e-8)
+    ours = [0.02 * cosine(step / 40, warmup / 40) for step in range(41)]
+    assert ours == pytest.approx([float(keras_own(step)) for step in range(41)], abs=1e-8)
 
 
-@pytest.mark.parametrize("name", ["constant", "plateau"])
-def test_the_other_schedules_hold_the_peak(name):
-    assert learning_rate(name, 0.02, 100, 10) == 0.02
+@pytest.mark.parametrize(("done", "rate"), [(0, 0.1), (0.1, 0.55), (0.2, 1), (0.4, 0.75), (0.6, 0.5), (1, 0)])
+def test_linear_rises_and_falls_in_lines(done, rate):
+    assert linear(done, 0.2) == pytest.approx(rate)
 
 
-@given(steps=st.integers(1, 50), warmup=st.integers(0, 100))
-def test_a_rate_is_never_negative_nor_above_the_peak(steps, warmup):
-    rate = learning_rate("cosine", 0.5, steps, warmup)
-    assert all(-1e-9 <= at(rate, step) <= 0.5 + 1e-6 for step in range(0, steps + 1, 7))
+def pytorch_one_cycle(step: int, total: int, share: float) -> float:
+    """torch.optim.lr_scheduler.OneCycleLR of max_lr 1 and its defaults, by its own arithmetic."""
+
+    def annealed(start: float, end: float, done: float) -> float:
+        return end + (start - end) / 2.0 * (math.cos(math.pi * done) + 1)
+
+    rise = share * total - 1
+    start = 1 / 25
+    return annealed(start, 1, step / rise) if step <= rise else annealed(1, start / 1e4, (step - rise) / (total - 1 - rise))
+
+
+@pytest.mark.parametrize("step", range(11))
+def test_one_cycle_is_pytorch_s(step):
+    assert one_cycle(step / 10, 0.34) == pytest.approx(pytorch_one_cycle(step, 11, 0.4))
+
+
+@pytest.mark.parametrize(("done", "rate"), [(0, 0.1), (0.05, 0.55), (0.1, 1), (0.7, 1), (1, 1)])
+def test_the_constant_schedule_holds_the_peak_once_warm(done, rate):
+    assert constant(done, 0.1) == pytest.approx(rate)
+
+
+@given(name=st.sampled_from(sorted(SCHEDULES)), done=st.floats(0, 1), warm=st.floats(0, 1))
+def test_a_rate_is_never_negative_nor_above_the_peak(name, done, warm):
+    assert 0 <= SCHEDULES[name](done, warm) <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("losses", "factors"), [([5, 4, 3], [1, 1, 1]), ([1, 2, 2, 2, 2], [1, 1, 0.1, 0.1, 0.01]), ([1, 2, 0.5, 2, 2], [1, 1, 1, 1, 0.1])]
+)
+def test_a_plateau_divides_by_ten_after_its_epochs_without_a_better_value(losses, factors):
+    plateau, found = Plateau(2), []
+    for epoch, loss in enumerate(losses):
+        plateau.heard(epoch, loss)
+        found.append(plateau.factor)
+    assert found == pytest.approx(factors)
 
 
 def run(losses: list[float], patience: int) -> tuple[int, Patience]:

@@ -1,0 +1,117 @@
+"""What a training needs, made from params.yaml and the split tables."""
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.data import tables
+from components.errors import UsageError
+from pipelines.digest import sha256
+from pipelines.paths import Paths
+from pipelines.pretrained import weights_file
+from pipelines.stages.examples import Dataset, examples
+from pipelines.stages.models import parameters
+
+if TYPE_CHECKING:
+    import keras
+
+    from components.models.catalog import Design
+    from components.train.loader import TrainingBatches, ValidationBatches
+    from components.train.step import Goal
+    from pipelines.settings import Model
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: which model, on what."""
+
+    model: "Model"
+    dataset: Dataset
+    seed: int
+    data_digest: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network ready to be trained; `pretrained` names its layers that hold weights already, `key` this very training."""
+
+    design: "Design"
+    network: "keras.Model"
+    pretrained: list[str]
+    goal: "Goal"
+    batches: "tuple[TrainingBatches, ValidationBatches]"
+    precision: str
+    key: str
+
+
+def prepare(paths: Paths, job: Job) -> Prepared:
+    """Build the network, fill in its pretrained weights, and decode the images.
+
+    Raises UsageError for what params.yaml asks and cannot be, DataError for images that changed.
+    """
+    from components.models import catalog
+    from components.train import precision
+
+    model, config = job.model, job.model.train
+    design = catalog.Design(model.task, model.architecture, len(job.dataset.classes), model.image_size, config.dropout)
+    catalog.refuse_unknown(design)
+    _refuse_train_size(model)
+    policy = precision.prepare(config.mixed_precision, job.seed)
+    flexible = replace(design, image_size=None) if model.train_size else design
+    weights = weights_file(paths, model.weights)
+    network, pretrained = catalog.build(flexible, weights)
+    augmentation = json.loads((paths.augment(model.task) / "policy.json").read_text(encoding="utf-8"))
+    goal, batches = _goal(job, design), _batches(paths, job, augmentation)
+    decisive = [parameters(model), job.seed, augmentation, policy, sha256(weights) if weights else None]
+    return Prepared(design, network, pretrained, goal, batches, policy, _key(paths, job, decisive))
+
+
+def _refuse_train_size(model: "Model") -> None:
+    if model.train_size and (model.task == tables.DETECTION or not 32 <= model.train_size <= model.image_size):
+        found = f"models.{model.name}.train_size is {model.train_size} pixels"
+        raise UsageError(f"{found}: a classifier may have 32 to image_size, a detector none")
+
+
+def _batches(paths: Paths, job: Job, augmentation: Any) -> "tuple[TrainingBatches, ValidationBatches]":
+    from components.augment.augmenter import Augmenter
+    from components.train.loader import TrainingBatches, ValidationBatches
+
+    config, size = job.model.train, job.model.image_size
+    augmenter = Augmenter(augmentation, size, job.seed, job.model.train_size)
+    if config.batch_size == "auto":
+        raise UsageError("batch_size: auto is not known yet")
+    training = TrainingBatches(examples(paths, job.dataset, "train", size), augmenter, config.batch_size, job.seed)
+    return training, ValidationBatches(examples(paths, job.dataset, "val", size), training.batch_size)
+
+
+def _goal(job: Job, design: "Design") -> "Goal":
+    from components.train.class_loss import ClassLoss, is_correct
+    from components.train.losses import DetectionLoss
+    from components.train.step import Goal
+
+    if design.task == tables.DETECTION:
+        return Goal(DetectionLoss(design.num_classes, job.model.image_size).call, {})
+    return Goal(ClassLoss(design.num_classes, job.model.train.label_smoothing).call, {"accuracy": is_correct})
+
+
+def _key(paths: Paths, job: Job, decisive: list[Any]) -> str:
+    """The SHA-256 of everything that decides a training's result: parameters, data, weights and code.
+
+    Only a checkpoint of the same key is continued.
+    """
+    import keras
+    import tensorflow as tf
+
+    folder = paths.split(job.model.task)
+    tables_read = [sha256(folder / name) for name in ("images.parquet", "boxes.parquet", "classes.json")]
+    code = {name: sha256(Path(file)) for name, file in _own_code()}
+    what = json.dumps([decisive, tables_read, code, keras.__version__, tf.__version__], sort_keys=True, default=str)
+    return hashlib.sha256(what.encode()).hexdigest()
+
+
+def _own_code() -> list[tuple[str, str]]:
+    loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name.split(".")[0] == "components"}
+    return sorted((name, file) for name, file in loaded.items() if file)
