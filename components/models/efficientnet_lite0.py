@@ -10,6 +10,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from components.models.batch_norm import BatchNormalization
+
 # (kernel, stride, expansion, channels, repeats) of each of the seven stages
 STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))
 STEM_CHANNELS = 32
@@ -25,7 +27,7 @@ def _blocks() -> Iterator[tuple[int, int, int, int]]:
 
 
 def _normalised(x: Any, name: str, *, activation: bool = True) -> Any:
-    x = layers.BatchNormalization(epsilon=EPSILON, name=f"{name}_bn")(x)
+    x = BatchNormalization(epsilon=EPSILON, name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activation else x
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from components.models.batch_norm import BatchNormalization
 from components.models.detectors.decode import STRIDES
 
 PRIOR = 0.01  # the score every anchor starts with (RetinaNet, https://arxiv.org/abs/1708.02002): most are background
@@ -23,7 +24,7 @@ Backbone = Callable[[Any], dict[int, Any]]
 
 
 def _normalised(x: Any, name: str) -> Any:
-    x = layers.BatchNormalization(momentum=MOMENTUM, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = BatchNormalization(momentum=MOMENTUM, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
