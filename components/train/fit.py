@@ -39,7 +39,8 @@ class Session:
     """What surrounds a training.
 
     `report(epoch, numbers)` hears of every epoch once, and `told(done, total)` of every batch within one. `folder` is
-    where checkpoints go, every `checkpoint_seconds`; one with the same `key` is continued. `stopping()` is asked after
+    where checkpoints go, every `checkpoint_seconds`, or less often where they take long (0: after every batch); one with
+    the same `key` is continued. `stopping()` is asked after
     every batch whether to save and leave. `clock` counts the seconds of a budget.
     """
 
@@ -231,8 +232,8 @@ class Training:
         progress = {**self.progress.to_json(), "used": self.used()}
         about = {"key": self.session.key, "progress": progress}
         checkpoint.save(self.session.folder, Checkpoint({**step.arrays(), **best}, about))
-        took = time.monotonic() - began
-        self.due = time.monotonic() + max(self.session.checkpoint_seconds, took / SAVING_SHARE)
+        wait, took = self.session.checkpoint_seconds, time.monotonic() - began
+        self.due = time.monotonic() + (max(wait, took / SAVING_SHARE) if wait else 0.0)
 
 
 def _phases(config: TrainConfig, steps: int, is_pretrained: bool) -> list[Phase]:
