@@ -9,12 +9,14 @@ import albumentations as A
 import numpy as np
 from numpy.typing import NDArray
 
+from components.augment.batches import batch_policy
 from components.augment.pipeline import Policy, compose
 from components.augment.shapes import refuse_unbatchable
 
 Pixels = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 
+NO_BOXES = np.zeros((0, 5), np.float32)
 REDRAWS = 3
 
 
@@ -30,7 +32,7 @@ class Augmenter:
     """A policy bound to a seed, from pictures of `image_size` pixels to pictures of `train_size`, the same when not said.
 
     Every example's randomness derives from (seed, epoch, image) alone, so neither the number of threads nor the
-    order of the images changes what an image becomes.
+    order or the company of the images changes what an image becomes.
 
     A picture that had boxes and is left with none is drawn again, up to REDRAWS times; if every draw loses them all, it
     is shown as it is. So no picture is taught as background that still shows, at its edge, what its boxes marked.
@@ -45,6 +47,17 @@ class Augmenter:
         self.seed = seed
         self._local = threading.local()
         refuse_unbatchable(policy, self.image_size, self.train_size)
+        self._batched = batch_policy(policy, self.image_size, self.train_size)
+
+    def batch(self, pixels: Pixels, picked: NDArray[np.int64], epoch: int, image_keys: NDArray[np.int64]) -> Pixels:
+        """Pictures `picked` (B,) of pixels (N, image_size, image_size, 3), without boxes, as this epoch shows them.
+
+        `image_keys` (B,) name them. The answer is (B, train_size, train_size, 3).
+        """
+        if self._batched is not None:
+            return self._batched(pixels, picked, image_keys, epoch, self.seed)
+        pairs = zip(picked.tolist(), image_keys.tolist(), strict=True)
+        return np.stack([self._drawn(Example(np.asarray(pixels[row]), NO_BOXES), epoch, key, 0).pixels for row, key in pairs])
 
     def __call__(self, example: Example, epoch: int, image_key: int) -> Example:
         """The example as this epoch shows it; `image_key` is any non-negative integer that names the image."""
@@ -59,6 +72,11 @@ class Augmenter:
 
     def draw(self, example: Example, epoch: int, image_key: int, attempt: int = 0) -> Example:
         """One draw, whatever becomes of the boxes."""
+        if not len(example.boxes):
+            return Example(self.batch(example.pixels[None], np.zeros(1, np.int64), epoch, np.array([image_key]))[0], example.boxes)
+        return self._drawn(example, epoch, image_key, attempt)
+
+    def _drawn(self, example: Example, epoch: int, image_key: int, attempt: int) -> Example:
         if not self.policy and self.train_size == self.image_size:
             return example
         numbers = np.random.SeedSequence([self.seed, epoch, image_key, attempt])

@@ -13,9 +13,14 @@ import yaml
 from components.augment.pipeline import Entry, Policy
 from components.errors import UsageError
 
+REFLECT_101 = 4  # OpenCV's border mode: the picture goes on as in a mirror, its edge not repeated
 NAMED: dict[str, Policy] = {
     "none": [],
     "light": [{"HorizontalFlip": {"p": 0.5}}, {"RandomBrightnessContrast": {"brightness_limit": 0.15, "contrast_limit": 0.15, "p": 0.5}}],
+    "shift": [  # for pictures of about 32 pixels, as in arXiv:2404.00498
+        {"HorizontalFlip": {"p": 0.5}},
+        {"Affine": {"translate_px": [-2, 2], "border_mode": REFLECT_101, "p": 1.0}},
+    ],
     "strong": [
         {"RandomResizedCrop": {"scale": [0.4, 1.0], "ratio": [0.8, 1.25], "p": 1.0}},
         {"HorizontalFlip": {"p": 0.5}},

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.augment.augmenter import Example
+from components.augment.augmenter import NO_BOXES, Example
 
-NO_BOXES = np.zeros((0, 5), np.float32)
 Targets = NDArray[Any]
 
 

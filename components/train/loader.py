@@ -28,11 +28,12 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def batch(self, epoch: int, index: int) -> tuple[NDArray[np.uint8], Targets]:
         """Batch `index` of an epoch: the same whenever and in whichever thread it is asked for."""
         picked = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
-        shown = [self.augmenter(self.examples.example(i), epoch, int(self.examples.keys[i])) for i in picked]
-        pixels = np.stack([example.pixels for example in shown])
         if not self.examples.has_boxes:
-            return pixels, self.examples.targets[picked]
-        return pixels, pad_boxes([example.boxes for example in shown], self.examples.targets.shape[1])
+            shown = self.augmenter.batch(self.examples.pixels, picked, epoch, self.examples.keys[picked])
+            return shown, self.examples.targets[picked]
+        examples = [self.augmenter(self.examples.example(i), epoch, int(self.examples.keys[i])) for i in picked]
+        pixels = np.stack([example.pixels for example in examples])
+        return pixels, pad_boxes([example.boxes for example in examples], self.examples.targets.shape[1])
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], Targets]:
         return self.batch(self.epoch, index)
