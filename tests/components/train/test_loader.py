@@ -1,15 +1,20 @@
 """Batches: every image once an epoch, labels with their images, augmented for training and never for validation."""
 
 from collections import Counter
+from dataclasses import MISSING, fields
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.augment.augmenter import Augmenter
 from components.augment.policies import NAMED
+from components.train.balance import shuffled
+from components.train.config import TrainConfig
 from components.train.examples import Examples, pad_boxes
-from components.train.loader import TrainingBatches, ValidationBatches
+from components.train.feed import prefetched
+from components.train.loader import TrainingBatches, ValidationBatches, training_batches
 
 SIZE = 8
 NOTHING = Augmenter([], SIZE, seed=0)
@@ -26,7 +31,7 @@ def noise(count: int) -> Examples:
     return Examples(pixels, np.arange(count, dtype=np.int32), np.arange(count))
 
 
-def epoch_of(batches: TrainingBatches, epoch: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+def epoch_of(batches: TrainingBatches, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return [batches.batch(epoch, number) for number in range(len(batches))]
 
 
@@ -72,17 +77,65 @@ def test_training_images_are_augmented_by_epoch_and_name():
 def test_validation_pixels_are_the_given_ones_bit_for_bit_and_in_order():
     examples = noise(23)
     batches = ValidationBatches(examples, 5)
-    parts = zip(*(batches.batch(number) for number in range(len(batches))), strict=True)
-    pixels, labels = (np.concatenate(part) for part in parts)
-    assert (pixels == examples.pixels).all() and labels.tolist() == list(range(23))
+    for _ in range(2):
+        pixels, labels = (np.concatenate(parts) for parts in zip(*map(batches.batch, range(len(batches))), strict=True))
+        assert (pixels == examples.pixels).all() and labels.tolist() == list(range(23))
 
 
 def test_boxes_are_augmented_with_their_image_and_keep_their_shape():
     rows = pad_boxes([np.array([[number, 0.0, 0.0, 0.5, 1.0]], np.float32) for number in range(6)], 3)
     examples = Examples(noise(6).pixels, rows, np.arange(6))
     batches = TrainingBatches(examples, Augmenter([{"HorizontalFlip": {"p": 1.0}}], SIZE, seed=0), 3, 0)
-    for pixels, boxes in epoch_of(batches):
+    for pixels, boxes in epoch_of(batches, 0):
         assert boxes.shape == (3, 3, 5)
         assert (boxes[:, 0, 1:] == [0.5, 0.0, 1.0, 1.0]).all() and (boxes[:, 1:, 0] == -1).all()
         for shown, row in zip(pixels, boxes, strict=True):
             assert (shown == examples.pixels[int(row[0, 0])][:, ::-1]).all()
+
+
+def config_of(**changed) -> TrainConfig:
+    """Knobs; what has no default and does not concern batches is left out."""
+    given = {field.name: None for field in fields(TrainConfig) if field.default is MISSING}
+    return TrainConfig(**{**given, **changed})
+
+
+@pytest.mark.parametrize("knobs", [{}, {"class_balance": "sampling"}, {"mixup": 0.4, "cutmix": 1.0}], ids=str)
+def test_batches_are_the_same_in_whatever_thread_and_order_they_are_asked_for(knobs):
+    def batches() -> TrainingBatches:
+        augmenter = Augmenter([*NAMED["shift"], {"GaussNoise": {"p": 0.5}}], SIZE, seed=3)
+        return training_batches(noise(30), augmenter, 4, config_of(**knobs), 30, seed=1)
+
+    numbers, one_by_one, among_others = np.random.default_rng(0).permutation(21), batches(), batches()
+    expected = [one_by_one.batch(number // 7, number % 7) for number in range(21)]
+    found = list(prefetched(lambda number: among_others.batch(number // 7, number % 7), numbers.tolist(), 4))
+    for number, (pixels, targets) in zip(numbers, found, strict=True):
+        assert np.array_equal(pixels, expected[number][0]) and np.array_equal(targets, expected[number][1])
+
+
+def test_an_epochs_order_is_drawn_once_however_many_batches_are_asked_for():
+    drawn = []
+
+    def order(targets, rng):
+        drawn.append(1)
+        return shuffled(targets, rng)
+
+    batches = TrainingBatches(numbered(40), NOTHING, 4, 0, order=order)
+    for number in range(20):
+        batches.batch(number // 10, number % 10)
+        batches.batch(number // 10, 9 - number % 10)
+    assert len(drawn) == 2
+
+
+def test_sampling_shows_a_rare_class_as_often_as_another():
+    examples = Examples(noise(40).pixels, np.array([0] * 36 + [1] * 4, np.int32), np.arange(40))
+    batches = training_batches(examples, NOTHING, 8, config_of(class_balance="sampling"), 2, seed=0)
+    shown = np.concatenate([labels for _, labels in epoch_of(batches, 0)])
+    assert np.bincount(shown).tolist() == [20, 20]
+
+
+def test_mixed_batches_come_with_shares_of_the_classes_and_others_each_time():
+    batches = training_batches(numbered(12), NOTHING, 6, config_of(mixup=1.0), 12, seed=0)
+    (pixels, soft), (_, other), (_, later) = batches.batch(0, 0), batches.batch(0, 1), batches.batch(1, 0)
+    assert soft.shape == (6, 12) and soft.dtype == np.float32 and pixels.dtype == np.uint8
+    assert pixels[:, 0, 0, 0] == pytest.approx(soft @ np.arange(12), abs=0.51)  # image n is all of value n
+    assert len({float(one.max()) for one in (soft, other, later)}) == 3
