@@ -1,5 +1,6 @@
 """params.yaml as frozen dataclasses: unknown keys and wrong types are refused, with the nearest valid name."""
 
+import math
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -231,6 +232,18 @@ def _refuse_impossible(settings: Settings, source: str) -> None:
         batch = 1 if config.batch_size == "auto" else config.batch_size
         if min(config.epochs, batch, config.threads) < 1 or not 0 <= config.frozen_epochs < config.epochs:
             raise UsageError(f"{source}: models.{model.name}: epochs, batch_size and threads must be 1 or more, frozen_epochs below epochs")
+        _refuse_unmixable(model, source)
+
+
+def _refuse_unmixable(model: Model, source: str) -> None:
+    """Pictures are mixed and classes are balanced by their one label an image."""
+    for name, off in (("mixup", 0.0), ("cutmix", 0.0), ("class_balance", "none")):
+        found = getattr(model.train, name)
+        if model.task == "detection" and found != off:
+            remedy = f"it is for classifiers: set models.{model.name}.{name}: {off}, or {name} in the blocks of classifiers alone"
+            raise UsageError(f"{source}: models.{model.name} is a detector with {name}: {found}; {remedy}")
+        if isinstance(found, float) and not 0 <= found < math.inf:
+            raise UsageError(f"{source}: models.{model.name}.{name} is {found}, expected 0 (off) or more")
 
 
 def override(raw: dict[str, Any], assignments: list[str]) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
+
 from components.data import tables
 from components.errors import UsageError
 from pipelines.digest import sha256
@@ -17,6 +19,7 @@ from pipelines.stages.models import parameters
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import NDArray
 
     from components.models.catalog import Design
     from components.train.loader import TrainingBatches, ValidationBatches
@@ -64,7 +67,8 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     weights = weights_file(paths, model.weights)
     network, pretrained = catalog.build(flexible, weights)
     augmentation = json.loads((paths.augment(model.task) / "policy.json").read_text(encoding="utf-8"))
-    goal, batches = _goal(job, design), _batches(paths, job, augmentation)
+    batches = _batches(paths, job, augmentation)
+    goal = _goal(job, design, batches[0].examples.targets)
     decisive = [parameters(model), job.seed, augmentation, policy, sha256(weights) if weights else None]
     return Prepared(design, network, pretrained, goal, batches, policy, _key(paths, job, decisive))
 
@@ -77,24 +81,26 @@ def _refuse_train_size(model: "Model") -> None:
 
 def _batches(paths: Paths, job: Job, augmentation: Any) -> "tuple[TrainingBatches, ValidationBatches]":
     from components.augment.augmenter import Augmenter
-    from components.train.loader import TrainingBatches, ValidationBatches
+    from components.train.loader import ValidationBatches, training_batches
 
     config, size = job.model.train, job.model.image_size
+    cv2.setNumThreads(1)  # or OpenCV's own threads spin between two calls, at the cost of those that train
     augmenter = Augmenter(augmentation, size, job.seed, job.model.train_size)
     if config.batch_size == "auto":
         raise UsageError("batch_size: auto is not known yet")
-    training = TrainingBatches(examples(paths, job.dataset, "train", size), augmenter, config.batch_size, job.seed)
+    given, classes = examples(paths, job.dataset, "train", size), len(job.dataset.classes)
+    training = training_batches(given, augmenter, config.batch_size, config, classes, job.seed)
     return training, ValidationBatches(examples(paths, job.dataset, "val", size), training.batch_size)
 
 
-def _goal(job: Job, design: "Design") -> "Goal":
-    from components.train.class_loss import ClassLoss, is_correct
+def _goal(job: Job, design: "Design", targets: "NDArray[Any]") -> "Goal":
+    from components.train.class_loss import class_loss, is_correct
     from components.train.losses import DetectionLoss
     from components.train.step import Goal
 
     if design.task == tables.DETECTION:
         return Goal(DetectionLoss(design.num_classes, job.model.image_size).call, {})
-    return Goal(ClassLoss(design.num_classes, job.model.train.label_smoothing).call, {"accuracy": is_correct})
+    return Goal(class_loss(job.model.train, targets, design.num_classes).call, {"accuracy": is_correct})
 
 
 def _key(paths: Paths, job: Job, decisive: list[Any]) -> str:

@@ -119,6 +119,9 @@ def test_a_misspelled_key_is_refused_and_the_nearest_named(key: str, data: st.Da
         ("data.detection.format=tfrecord", "format is 'tfrecord'"),
         ("seed=null", "seed is None"),
         ("train.frozen_epochs=99", "frozen_epochs"),
+        ("models.cnn.mixup=-1", "models.cnn.mixup is -1.0, expected 0 (off) or more"),
+        ("models.yolo.mixup=0.2", "models.yolo is a detector with mixup: 0.2; it is for classifiers: set models.yolo.mixup: 0.0"),
+        ("models.yolo.class_balance=sampling", "models.yolo is a detector with class_balance: sampling"),
     ],
 )
 def test_wrong_values_are_refused_by_name(assignment: str, said: str) -> None:
