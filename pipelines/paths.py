@@ -60,6 +60,11 @@ class Paths:
         """What the augment stage writes of a task."""
         return self.outputs / "augment" / task
 
+    @property
+    def pixels(self) -> Path:
+        """Where decoded images are kept."""
+        return self.private / "pixels"
+
     def checkpoints(self, model: str) -> Path:
         """Where a training of a model that was interrupted goes on from."""
         return self.private / "checkpoints" / model

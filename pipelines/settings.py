@@ -112,12 +112,13 @@ class Promote:
 
 @dataclass(frozen=True)
 class Run:
-    """How `visionloop run` runs stages; times in seconds."""
+    """How `visionloop run` runs stages; times in seconds, the cache in 10^9 bytes."""
 
     stage_timeout: int
     retries: int
     trainings_at_once: int
     checkpoint_seconds: float
+    cache_gigabytes: float
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,24 @@
 
 import hashlib
 import os
-import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import zlib
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from components.data.decode import decode
 from components.errors import DataError, ResourceError
+from components.train.feed import prefetched
+from components.train.stores import ENTRY, INDEX, PARTIAL, PIXELS, building, make_room, opened, used
 
 Pixels = NDArray[np.uint8]
 Resize = Callable[[Pixels, int], Pixels]
-FORMAT = 1  # raised when the same images would be cached as other pixels
+Known = dict[str, tuple[Pixels, int]]
+AT_ONCE = 16  # images a thread decodes at a time
+FORMAT = 2  # raised when the same images would be cached as other pixels, or in another way
 
 
 def cached_pixels(
@@ -24,36 +27,84 @@ def cached_pixels(
 ) -> Pixels:
     """Read-only memory map (N, size, size, 3) uint8 of the images in the given order.
 
-    Built on first use, kept under the hash of what it holds. Every file must still have the SHA-256 it was
-    validated with. Raises DataError when one has changed or vanished, ResourceError when the disk is full.
+    Built on first use, kept under the hash of what it holds; images that another cache of that size holds are copied
+    from there, and only the others are decoded. Each image has a check sum, which is looked at here: what was damaged
+    is decoded again. Every file that is decoded must still have the SHA-256 it was validated with.
+
+    Raises DataError when one has changed or vanished, ResourceError when the disk is full.
     """
-    what = f"{FORMAT} {size} {resize.__name__} {' '.join(image_ids)}"
-    place = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.npy"
-    if not place.is_file():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _refuse_full_disk(folder, len(image_ids) * size * size * 3)
-        partial = place.with_name(f"{place.stem}.{os.getpid()}.{threading.get_ident()}.partial")
-        try:
-            _fill(partial, list(zip(image_ids, paths, strict=True)), size, resize, progress)
-            partial.replace(place)
-        finally:
-            partial.unlink(missing_ok=True)
-    pixels: Pixels = np.load(place, mmap_mode="r")
-    return pixels
+    if not image_ids:
+        return np.zeros((0, size, size, 3), np.uint8)
+    kind = f"{resize.__name__}-{size}-v{FORMAT}"
+    place = folder / f"{kind}-{hashlib.sha256(' '.join(image_ids).encode()).hexdigest()[:32]}"
+    found = _whole(place, image_ids, size)
+    if found is None:
+        with building(place) as partial:
+            if _whole(place, image_ids, size) is None:  # another process may have built it meanwhile
+                known = _known(folder, kind, size)
+                _refuse_full_disk(folder, len(image_ids) * size * size * 3)
+                _build(partial, list(zip(image_ids, paths, strict=True)), known, (size, resize), progress)
+        found = _whole(place, image_ids, size)
+    if found is None:
+        raise ResourceError(f"{place} was written and reads back as something else: check the disk, or remove {folder}")
+    used(place)
+    return found
 
 
-def _fill(place: Path, images: list[tuple[str, Path]], size: int, resize: Resize, progress: Callable[[int], None]) -> None:
-    pixels = open_memmap(place, "w+", np.uint8, (len(images), size, size, 3))
+def _whole(place: Path, image_ids: list[str], size: int) -> Pixels | None:
+    """The images at `place`, unless they are others or one of them is damaged."""
+    store = opened(place, size)
+    if store is None or store.index["image_id"].tolist() != [name.encode() for name in image_ids] or not store.intact().all():
+        return None
+    return store.pixels
+
+
+def _known(folder: Path, kind: str, size: int) -> Known:
+    """Pixels and check sum of every image in the caches of one kind, none of them looked at yet."""
+    stores = (opened(place, size) for place in folder.glob(f"{kind}-*") if not place.name.endswith(PARTIAL))
+    return {
+        name.decode(): (pixels, crc)
+        for store in stores
+        if store is not None
+        for pixels, (name, crc) in zip(store.pixels, store.index.tolist(), strict=True)
+    }
+
+
+def _build(partial: Path, images: list[tuple[str, Path]], known: Known, form: tuple[int, Resize], progress: Callable[[int], None]) -> None:
+    size, resize = form
+    partial.mkdir(mode=0o700)
+    place = partial / PIXELS
+    _reserve(place, len(images) * size * size * 3)
+    pixels = np.memmap(place, np.uint8, "r+", shape=(len(images), size, size, 3))
+
+    def some(start: int) -> list[int]:
+        return [one(index) for index in range(start, min(start + AT_ONCE, len(images)))]
 
     def one(index: int) -> int:
-        pixels[index] = resize(decode(verified(*images[index])), size)
-        return index
+        copy, crc = known.get(images[index][0], (None, 0))
+        pixels[index] = copy if copy is not None and zlib.crc32(copy.data) == crc else resize(decode(verified(*images[index])), size)
+        return zlib.crc32(pixels[index].data)
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        done: Iterable[int] = pool.map(one, range(len(images)))
-        for count, _ in enumerate(done, start=1):
-            progress(count)
-    pixels.flush()
+    crcs: list[int] = []
+    with closing(prefetched(some, range(0, len(images), AT_ONCE), os.cpu_count() or 1)) as feed:
+        for found in feed:
+            for crc in found:
+                crcs.append(crc)
+                progress(len(crcs))
+    names = (name.encode() for name, _ in images)
+    np.save(partial / INDEX, np.array(list(zip(names, crcs, strict=True)), ENTRY))
+
+
+def _reserve(place: Path, needed: int) -> None:
+    """A file of `needed` bytes that are there: on a full disk, to write to a map of one that has holes ends the process."""
+    with place.open("wb") as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, needed)
+            else:
+                os.ftruncate(file.fileno(), needed)  # macOS
+        except OSError as error:
+            raise ResourceError(f"{needed / 1e6:,.0f} MB for decoded images in {place.parent.parent}: {error.strerror}") from None
 
 
 def verified(image_id: str, path: Path) -> bytes:
@@ -68,7 +119,7 @@ def verified(image_id: str, path: Path) -> bytes:
 
 
 def _refuse_full_disk(folder: Path, needed: int) -> None:
-    left = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    left = make_room(folder, needed * 1.1)
     if left < needed * 1.1:
         found = f"{needed / 1e6:,.0f} MB in {folder}, {left / 1e6:,.0f} MB are free"
         raise ResourceError(f"decoding needs {found}: free some space, or lower image_size")

@@ -42,7 +42,12 @@ def _run_model_stage(paths: Paths, knobs: settings.Settings, name: str, model: s
         from pipelines.stages.train import run
     else:
         from pipelines.stages.evaluate import run
-    run(paths, knobs, model)
+    from components.train.stores import trim
+
+    try:
+        run(paths, knobs, model)
+    finally:
+        trim(paths.pixels, knobs.run.cache_gigabytes * 1e9)
 
 
 @contextmanager

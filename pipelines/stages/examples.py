@@ -63,7 +63,7 @@ def pixels(paths: Paths, images: pd.DataFrame, task: str, size: int) -> NDArray[
         if sys.stderr.isatty():
             print(f"\rdecoding {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
-    return cached_pixels(images["image_id"].tolist(), files, size, resize, paths.private / "pixels", progress)
+    return cached_pixels(images["image_id"].tolist(), files, size, resize, paths.pixels, progress)
 
 
 def examples(paths: Paths, dataset: Dataset, split: str, size: int) -> "Examples":
