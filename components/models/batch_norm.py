@@ -71,21 +71,3 @@ def _by_statistics(inputs: Any, gamma: Any, beta: Any, mean: Any, variance: Any,
         return normalised(x, scale, offset, mean), gradient
 
     return fused(inputs, gamma, beta)
-
-
-def fused(model: keras.Model) -> keras.Model:
-    """The same network with its names and weights, every batch normalisation of Keras' replaced by the fused one."""
-    rebuilt = keras.saving.deserialize_keras_object(_fused_config(keras.saving.serialize_keras_object(model)))
-    rebuilt.set_weights(model.get_weights())
-    return rebuilt
-
-
-def _fused_config(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_fused_config(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if (node.get("module"), node.get("class_name")) == ("keras.layers", "BatchNormalization"):
-        ours = {"module": BatchNormalization.__module__, "registered_name": "visionloop>BatchNormalization"}
-        return {**node, **ours}
-    return {key: _fused_config(value) for key, value in node.items()}

@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from components.models.batch_norm import BatchNormalization
+from components.models.depthwise import DepthwiseConv2D
 
 # (kernel, stride, expansion, channels, repeats) of each of the seven stages
 STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))
@@ -37,7 +38,7 @@ def _block(x: Any, name: str, shape: tuple[int, int, int, int]) -> Any:
     if expansion != 1:
         x = layers.Conv2D(inputs * expansion, 1, use_bias=False, name=f"{name}_expand")(x)
         x = _normalised(x, f"{name}_expand")
-    x = layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
+    x = DepthwiseConv2D(kernel, stride, padding="same", use_bias=False, name=f"{name}_depthwise")(x)
     x = _normalised(x, f"{name}_depthwise")
     x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project")(x)
     x = _normalised(x, f"{name}_project", activation=False)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.models.batch_norm import BatchNormalization, fused
+from components.models.batch_norm import BatchNormalization
 from components.predict import load_model
 
 POLICIES = {"float32": 1e-5, "mixed_bfloat16": 2e-2, "mixed_float16": 3e-3}
@@ -120,21 +120,3 @@ def test_weights_files_pass_to_and_from_keras_layer(tmp_path):
     ours.save(tmp_path / "ours.keras")
     np.testing.assert_allclose(load_model(tmp_path / "ours.keras")(x), plain(x), rtol=1e-5, atol=1e-6)
     assert all(isinstance(layer, BatchNormalization) for layer in load_model(tmp_path / "ours.keras").layers if layer.name.startswith("bn"))
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_a_network_of_keras_is_rebuilt_with_the_fused_layer(nested):
-    plain = network(keras.layers.BatchNormalization)
-    if nested:
-        plain = keras.Sequential([keras.Input((8, 8, 3)), plain, keras.layers.Dense(2)])
-    plain.set_weights([np.random.default_rng(5).uniform(0.5, 1.5, value.shape) for value in plain.get_weights()])
-    plain.layers[0].trainable = False
-    rebuilt = fused(plain)
-    x = images((2, 8, 8, 3))
-    np.testing.assert_allclose(rebuilt(x), plain(x), rtol=1e-5, atol=1e-6)
-    assert [weight.name for weight in rebuilt.trainable_weights] == [weight.name for weight in plain.trainable_weights]
-    flat = list(rebuilt._flatten_layers())
-    assert [layer.name for layer in flat] == [layer.name for layer in plain._flatten_layers()]
-    norms = [layer for layer in flat if isinstance(layer, keras.layers.BatchNormalization)]
-    assert len(norms) == 2
-    assert all(isinstance(layer, BatchNormalization) for layer in norms)
