@@ -13,6 +13,7 @@ from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import UsageError
 from components.models import efficientnet_lite0
 from components.models.classifiers.cnn import cnn
+from components.models.classifiers.fast import fast
 from components.models.detectors.inference import inference_model
 from components.models.detectors.yolo import build_yolo, scratch_backbone
 from components.models.layers import ResizeCrop
@@ -25,11 +26,12 @@ def _lite0_classifier(pixels: Any, num_classes: int, dropout: float) -> Any:
 
 
 Head = Callable[[Any, int, float], Any]
-CLASSIFIERS: dict[str, Head] = {"cnn": cnn, "efficientnet_lite0": _lite0_classifier}
+CLASSIFIERS: dict[str, Head] = {"cnn": cnn, "fast": fast, "efficientnet_lite0": _lite0_classifier}
 BACKBONES: dict[str, Callable[[Any], dict[int, Any]]] = {"yolo": scratch_backbone, "yolo_lite0": efficientnet_lite0.features}
 ARCHITECTURES: dict[str, list[str]] = {CLASSIFICATION: list(CLASSIFIERS), DETECTION: list(BACKBONES)}
 DESCRIPTIONS = {
     "cnn": "the course's CIFAR network: three convolutions, from scratch",
+    "fast": "the best small one for a time budget, from scratch",
     "efficientnet_lite0": "EfficientNet-Lite0, pretrained on ImageNet",
     "yolo": "one-stage anchor-free detector, from scratch",
     "yolo_lite0": "the same detector on an EfficientNet-Lite0 pretrained on ImageNet",

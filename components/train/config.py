@@ -32,7 +32,7 @@ class TrainConfig:
     fine_tune_from: str | None = None
     fine_tune_learning_rate: float | None = None
     budget: str | None = None
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
     momentum: float = 0.9
     accumulate: int = 1
     class_balance: Literal["none", "weights", "sampling"] = "none"

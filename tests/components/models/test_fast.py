@@ -1,0 +1,68 @@
+"""The classifier for a time budget: its size worked out by hand, any number of classes and pixels, saved and loaded alike."""
+
+import keras
+import numpy as np
+import pytest
+
+from components.data.tables import CLASSIFICATION
+from components.models.catalog import Design, build, serving_model
+from components.models.classifiers.fast import FixedSize, PassThrough
+from components.models.summary import rows, total_flops
+
+# 3x3 kernels without bias, a shift and two statistics an output channel, and the whitened patches before them.
+CONVOLUTIONS = [(64, 48), (48, 48), (48, 96), (96, 96), (96, 192), (192, 192)]
+SIDES = [16, 8, 8, 4, 4, 2]
+WHITENING = 4 * 4 * 3 * 64 + 64
+
+
+def photographs(count: int, size: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    return build(Design(CLASSIFICATION, "fast", 10, 32, 0.0), None)[0]
+
+
+def test_its_parameters_and_flops_are_those_worked_out_by_hand(network):
+    learnt = sum(9 * inputs * outputs + outputs for inputs, outputs in CONVOLUTIONS) + 192 * 10
+    assert sum(int(np.prod(weight.shape)) for weight in network.trainable_variables) == learnt
+    assert network.count_params() == learnt + sum(2 * outputs for _, outputs in CONVOLUTIONS) + WHITENING
+    convolved = sum(2 * 9 * inputs * outputs * side**2 for (inputs, outputs), side in zip(CONVOLUTIONS, SIDES, strict=True))
+    assert total_flops(network) == 2 * 48 * 64 * 16**2 + convolved + 2 * 192 * 10
+
+
+def test_its_feature_maps_halve_from_sixteen(network):
+    outputs = {row.name: row.output for row in rows(network)}
+    assert outputs["whiten"] == (16, 16, 64)
+    assert [outputs[f"block{number}_conv2"] for number in (1, 2, 3)] == [(8, 8, 48), (4, 4, 96), (2, 2, 192)]
+
+
+@pytest.mark.parametrize(("classes", "size"), [(2, 28), (7, 33), (10, 96)])
+def test_it_takes_any_classes_and_sizes_and_loads_in_safe_mode_as_it_was(tmp_path, classes, size):
+    design = Design(CLASSIFICATION, "fast", classes, size, 0.1)
+    network, _ = build(design, None)
+    pixels = photographs(3, size)
+    network.get_layer("whiten").adapt(pixels)
+    for name, model in {"trained": network, "serving": serving_model(network, design)}.items():
+        model.save(tmp_path / f"{name}.keras")
+        loaded = keras.models.load_model(tmp_path / f"{name}.keras", safe_mode=True)
+        answers = np.asarray(loaded(pixels))
+        assert answers.shape == (3, classes) and np.isfinite(answers).all()
+        np.testing.assert_array_equal(answers, np.asarray(model(pixels)))
+
+
+def test_a_network_that_begins_by_passing_its_input_through_does():
+    layer = keras.layers.Conv2D(5, 3, padding="same", use_bias=False, kernel_initializer=PassThrough())
+    pixels = np.random.default_rng(0).normal(size=(2, 6, 6, 3)).astype(np.float32)
+    passed = np.asarray(layer(pixels))
+    np.testing.assert_allclose(passed[..., :3], pixels, rtol=1e-6)
+    assert np.abs(passed[..., 3:]).min() > 0
+
+
+def test_a_kernel_keeps_its_size_whatever_the_update():
+    kernel = np.random.default_rng(0).normal(5, 3, (3, 3, 4, 8)).astype(np.float32)
+    kept = np.asarray(FixedSize(0.25)(kernel))
+    assert np.sqrt((kept**2).mean()) == pytest.approx(0.25, rel=1e-5)
+    np.testing.assert_allclose(kept / kept.max(), kernel / kernel.max(), rtol=1e-5)
+    assert (np.asarray(FixedSize(0.25)(np.zeros((3, 3, 1, 1), np.float32))) == 0).all()
