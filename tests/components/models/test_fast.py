@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from components.data.tables import CLASSIFICATION
-from components.models.catalog import Design, build, serving_model
+from components.models.catalog import Design, build
 from components.models.classifiers.fast import FixedSize, PassThrough
 from components.models.summary import rows, total_flops
 
@@ -40,16 +40,14 @@ def test_its_feature_maps_halve_from_sixteen(network):
 
 @pytest.mark.parametrize(("classes", "size"), [(2, 28), (7, 33), (10, 96)])
 def test_it_takes_any_classes_and_sizes_and_loads_in_safe_mode_as_it_was(tmp_path, classes, size):
-    design = Design(CLASSIFICATION, "fast", classes, size, 0.1)
-    network, _ = build(design, None)
+    network, _ = build(Design(CLASSIFICATION, "fast", classes, size, 0.1), None)
     pixels = photographs(3, size)
     network.get_layer("whiten").adapt(pixels)
-    for name, model in {"trained": network, "serving": serving_model(network, design)}.items():
-        model.save(tmp_path / f"{name}.keras")
-        loaded = keras.models.load_model(tmp_path / f"{name}.keras", safe_mode=True)
-        answers = np.asarray(loaded(pixels))
-        assert answers.shape == (3, classes) and np.isfinite(answers).all()
-        np.testing.assert_array_equal(answers, np.asarray(model(pixels)))
+    network.save(tmp_path / "fast.keras")
+    loaded = keras.models.load_model(tmp_path / "fast.keras", safe_mode=True)
+    answers = np.asarray(loaded(pixels))
+    assert answers.shape == (3, classes) and np.isfinite(answers).all()
+    np.testing.assert_array_equal(answers, np.asarray(network(pixels)))
 
 
 def test_a_network_that_begins_by_passing_its_input_through_does():

@@ -15,7 +15,7 @@ def test_an_orthogonal_update_has_the_same_singular_vectors_and_singular_values_
     assert found.shape == shape
     left, _, right = np.linalg.svd(update.reshape(-1, shape[-1]), full_matrices=False)
     rotated = left.T @ found.reshape(-1, shape[-1]) @ right.T
-    assert np.abs(rotated - np.diag(np.diag(rotated))).max() < 0.05  # bfloat16
+    assert np.abs(rotated - np.diag(np.diag(rotated))).max() < 0.15  # bfloat16
     assert np.diag(rotated).min() > 0.6 and np.diag(rotated).max() < 1.3
 
 
