@@ -10,6 +10,7 @@ from components.evaluate import classification, pictures
 from components.predict import latency_ms, load_model, probabilities
 from components.train.targets import class_targets
 from pipelines.paths import Paths
+from pipelines.stages import inside
 from pipelines.stages.evaluate import SPLITS, Findings, every_class
 from pipelines.stages.examples import Dataset, pixels
 
@@ -35,6 +36,7 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     rows.to_parquet(folder / "predictions.parquet", index=False)
     rows[["image_id", "label"]].to_parquet(folder / "truth.parquet", index=False)
     _draw(settings, classes, test, folder / "pictures")
+    _look_inside(model, classes, test, folder / "pictures")
     recalls = classification.per_class(test[2], test[1].argmax(axis=1), classes)
     return Findings(metrics, recalls, {}, latency_ms(model, test[0], knobs.latency_images))
 
@@ -59,11 +61,26 @@ def _draw(settings: "Settings", classes: list[str], test: tuple[Any, Any, Any], 
     pictures.confusion_picture(matrix, classes, "test images", folder / "confusion.png")
     pictures.reliability_picture(confidence, predicted == truth, settings.evaluate.calibration_bins, folder / "reliability.png")
     some = np.sort(np.random.default_rng(settings.seed).permutation(len(truth))[:18])
-    wrong = np.flatnonzero(predicted != truth)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][: settings.evaluate.worst]
+    worst = _worst(found, truth)[: settings.evaluate.worst]
     for rows, title, name in ((some, "predictions on test images", "predictions"), (worst, "the most confident errors", "worst_errors")):
         captions = [(_caption(classes, truth[i], predicted[i], confidence[i]), bool(predicted[i] == truth[i])) for i in rows]
         pictures.gallery([np.asarray(shown[i]) for i in rows], captions, title, folder / f"{name}.png")
+
+
+def _look_inside(model: Any, classes: list[str], test: tuple[Any, Any, Any], folder: Path) -> None:
+    shown, found, truth = test
+    worst = _worst(found, truth)[: inside.ERRORS]
+    answers = np.stack([found.argmax(axis=1)[worst], truth[worst]], axis=1)
+    captions = [f"{classes[guess]} {found[i, guess]:.0%}, is {classes[true]}" for i, (guess, true) in zip(worst, answers, strict=True)]
+    inside.draw_errors(model, np.asarray(shown[worst]), answers, captions, folder / "gradcam.png")
+    if len(shown):
+        inside.draw_layers(model, np.asarray(shown[0]), f"a test image: {classes[truth[0]]}", folder)
+
+
+def _worst(found: Any, truth: Any) -> Any:
+    """The rows answered wrongly, the most confident first."""
+    wrong = np.flatnonzero(found.argmax(axis=1) != truth)
+    return wrong[np.argsort(-found.max(axis=1)[wrong], kind="stable")]
 
 
 def _caption(classes: list[str], truth: int, predicted: int, confidence: float) -> str:

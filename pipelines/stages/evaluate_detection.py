@@ -12,6 +12,7 @@ from components.data.decode import read_image
 from components.evaluate import detection, detection_matches, detection_pictures
 from components.predict import detections, latency_ms, load_model
 from pipelines.paths import Paths
+from pipelines.stages import inside
 from pipelines.stages.evaluate import SPLITS, Findings, every_class
 from pipelines.stages.examples import Dataset, pixels
 
@@ -40,6 +41,8 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     _truth(dataset, images).drop(columns=["problems", "status"]).to_parquet(folder / "truth.parquet", index=False)
     points = _operating_points(dataset, every, classes)
     _draw(paths, settings, dataset, every[every["split"] == "test"], (classes, points, folder / "pictures"))
+    if len(shown):
+        inside.draw_layers(model, np.asarray(shown[0]), "a test image", folder / "pictures")
     metrics = {split: {name: result[name] for name in HEADLINES} for split, result in results.items()}
     latency = latency_ms(model, shown, settings.evaluate.latency_images)
     return Findings(metrics, results["test"]["per_class"], {"operating_points": points}, latency)

@@ -40,11 +40,11 @@ def draw_errors(model: Any, shown: NDArray[np.uint8], answers: NDArray[np.intege
     """
     known = answers < model.output_shape[-1]
     try:
-        heat = grad_cam(model, np.repeat(shown, 2, axis=0), np.where(known, answers, 0).reshape(-1).tolist()) if len(shown) else np.zeros(0)
+        heat = grad_cam(model, shown, np.where(known, answers, 0)) if len(shown) else np.zeros((0, 2, 1, 1), np.float32)
     except UsageError as error:
         log.info("no Grad-CAM: %s", error)
         return
-    pairs = np.where(known[:, :, None, None], heat.reshape(len(shown), 2, *heat.shape[1:]), 0.0)
+    pairs = np.where(known[:, :, None, None], heat, 0)
     panels = [
         pictures.heat_panel(photograph, list(pair), caption, "firebrick")
         for photograph, pair, caption in zip(shown, pairs, captions, strict=True)
