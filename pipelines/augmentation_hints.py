@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.data.tables import DETECTION
+from pipelines.chosen import Chosen
 from pipelines.paths import Paths
-from pipelines.predict_command import Chosen
 from pipelines.stages.command import silent_stderr
 from pipelines.stages.examples import Dataset, examples
 

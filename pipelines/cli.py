@@ -19,6 +19,8 @@ from pipelines.quiet import quiet_dependencies
 EXIT_CODES = """exit codes: 0 done, 1 ran but the answer is no, 2 usage or configuration, 3 bad data,
 4 a service could not be reached, 5 disk or memory, 130 interrupted"""
 
+MODELS = "champion, challenger, previous, a model of params.yaml, or a .keras file beside its model.json"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is answered in words, without a traceback."""
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_registry(commands)
     _add_predict(commands)
+    _add_explain(commands)
     _add_services(commands)
     return parser
 
@@ -128,9 +131,28 @@ def _add_predict(commands: Any) -> None:
     )
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, or folders of images")
     predict.add_argument("--task", choices=TASKS, required=True)
-    predict.add_argument("--model", default="champion", help="champion, challenger, previous, or a model of params.yaml")
+    predict.add_argument("--model", default="champion", help=MODELS)
     predict.add_argument("--out", type=Path, help="write predictions.csv, and pictures with boxes, here")
     predict.add_argument("--json", action="store_true")
+
+
+def _add_explain(commands: Any) -> None:
+    explain = command(
+        commands,
+        "explain",
+        "where a model looks: Grad-CAM, feature maps and first filters, as pictures",
+        "visionloop explain photo.jpg --model champion --class Orange --out seen",
+        _explain,
+    )
+    explain.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, or folders of images")
+    explain.add_argument("--task", choices=TASKS, default=TASKS[0], help="classification when not said; a detector has no Grad-CAM")
+    explain.add_argument("--model", default="champion", help=MODELS)
+    explain.add_argument("--class", dest="label", metavar="NAME", help="what speaks for this class; for the predicted one when not said")
+    explain.add_argument(
+        "--layer", metavar="NAME", help="whose feature maps; the last of each size, and the last for Grad-CAM, when not said"
+    )
+    explain.add_argument("--out", type=Path, help="where the pictures go; outputs/explain/MODEL when not said")
+    explain.add_argument("--json", action="store_true")
 
 
 def _add_services(commands: Any) -> None:
@@ -188,6 +210,13 @@ def _predict(arguments: argparse.Namespace) -> int:
     from pipelines.predict_command import predict
 
     return predict(project(), arguments.paths, arguments.task, arguments.model, arguments.out, as_json=arguments.json)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from pipelines.explain_command import Question, explain
+
+    question = Question(arguments.label, arguments.layer)
+    return explain(project(), arguments.paths, arguments.task, arguments.model, question, arguments.out, as_json=arguments.json)
 
 
 def _ui(arguments: argparse.Namespace) -> int:

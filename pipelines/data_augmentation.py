@@ -9,8 +9,8 @@ from components.errors import DataError, ServiceError, UsageError
 from pipelines import augmentation_hints
 from pipelines import settings as params
 from pipelines.augmentation_hints import WHOLE
+from pipelines.chosen import Chosen, choose
 from pipelines.paths import Paths
-from pipelines.predict_command import Chosen, choose
 from pipelines.stages import augment
 from pipelines.stages.examples import read_dataset
 from pipelines.stages.models import write_json

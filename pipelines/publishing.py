@@ -28,7 +28,8 @@ def publish_model(paths: Paths, model: str, tags: dict[str, str]) -> str | None:
     report = read_report(paths.evaluate(model))
     if "skipped" in report:
         return None
-    shown = [paths.train(model) / "curves.png", paths.augment(report["task"]) / "preview.png"]
+    of_data = [paths.augment(report["task"]) / f"{name}.png" for name in ("samples", "preview")]
+    shown = [paths.train(model) / "curves.png", *of_data]
     pictures = [path for path in shown if path.is_file()]
     tracking = Tracking(paths)
     then = partial(data_change.attach, paths, tracking.store, report["task"])

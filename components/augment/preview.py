@@ -43,6 +43,16 @@ def sheet(examples: Sequence[Example], names: Sequence[str], augmenter: Augmente
     return page.pixels()
 
 
+def sample_sheet(examples: Sequence[Example], names: Sequence[str], title: str, columns: int = 8) -> Pixels:
+    """Images as they are, with their boxes, each over its name, under a title."""
+    size = min(_shown_size(max((len(example.pixels) for example in examples), default=LEAST)), LEAST)
+    page = _Page(columns, max(1, -(-len(examples) // columns)), size, title, [])
+    for number, (example, name) in enumerate(zip(examples, names, strict=True)):
+        page.put(_fit(example, size), number % columns, number // columns, None)
+        page.say(name, number % columns, number // columns)
+    return page.pixels()
+
+
 def worst_sheet(cases: Sequence[Case], names: Sequence[str], title: str, pairs: int = 3) -> Pixels:
     """The worst cases, `pairs` to a row, each before and after; boxes that were lost are red in the picture before."""
     size = _shown_size(max((len(case.before.pixels) for case in cases), default=LEAST))

@@ -63,7 +63,7 @@ class Audit:
 
 
 def run(paths: Paths, settings: "Settings") -> None:
-    """Write outputs/augment/<task>/: policy.json, audit.json and, where there is data, preview.png and worst.png.
+    """Write outputs/augment/<task>/: policy.json, audit.json and, where there is data, samples.png, preview.png and worst.png.
 
     Raises UsageError for a policy that Albumentations does not know, that no batch of some model can hold, or that
     could change a label as its dataset declares it.
@@ -78,6 +78,7 @@ def run(paths: Paths, settings: "Settings") -> None:
             if not dataset.is_absent:
                 shown = sample(paths, settings, dataset, plan)
                 audited = audit(plan, can, shown, settings.seed)
+                draw_samples(plan, shown, len(dataset.part("train")), folder)
                 draw(plan, shown, audited, settings.augment.preview_images, folder)
                 result = audited.result
             write_json(folder / "audit.json", result)
@@ -145,6 +146,18 @@ def audit(plan: Plan, can: "list[Judged]", shown: Sample, seed: int) -> Audit:
     about = {"policy": plan.chosen, "label_safety": sorted(plan.declared) if plan.declared is not None else None}
     measured = {"size": shown.size, "epochs": EPOCHS, "shown": counts, "transforms": transforms, "together": together}
     return Audit(about | measured, cases, augmenter)
+
+
+def draw_samples(plan: Plan, shown: Sample, images: int, folder: Path) -> None:
+    """Write samples.png: the sample of `images` training images as it is, by name."""
+    import cv2
+
+    from components.augment.preview import sample_sheet
+
+    order = sorted(range(len(shown.names)), key=lambda row: shown.names[row])
+    examples, names = [shown.examples[row] for row in order], [shown.names[row] for row in order]
+    picture = sample_sheet(examples, names, f"{plan.task}: {len(names)} of {images} training images")
+    cv2.imwrite(str(folder / "samples.png"), picture[:, :, ::-1])
 
 
 def draw(plan: Plan, shown: Sample, audited: Audit, rows: int, folder: Path) -> None:

@@ -73,6 +73,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "rollback",
         "history",
         "predict",
+        "explain",
         "ui",
     }
     assert loop <= names
@@ -140,6 +141,7 @@ def test_wrong_parameters_exit_with_2_and_say_which(
         ["stage", "train"],
         ["summary", "vgg99"],
         ["predict", "x.png", "--task", "classification", "--model", "nobody"],
+        ["explain", "x.png"],
     ],
 )
 def test_a_model_that_is_unknown_missing_or_out_of_place_exits_with_2(

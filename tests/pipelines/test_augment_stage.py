@@ -46,7 +46,7 @@ def test_each_task_gets_its_policy_audit_and_pictures(tmp_path: Path) -> None:
     augment.run(paths, settings(LEFT_HALF))
     for task in tables.TASKS:
         assert json.loads((paths.augment(task) / "policy.json").read_text()) == LEFT_HALF
-        for name in ("preview.png", "worst.png"):
+        for name in ("samples.png", "preview.png", "worst.png"):
             assert cv2.imread(str(paths.augment(task) / name)).std() > 1
         found = written(paths, task)
         assert [one["transform"] for one in found["transforms"]] == ["Crop", "Resize"] and "no_crop" in found["transforms"][0]["can"]

@@ -169,7 +169,7 @@ class Bright:
 def test_boxes_that_are_no_longer_found_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import components.predict
     from pipelines.augmentation_hints import alone, measure
-    from pipelines.predict_command import Chosen
+    from pipelines.chosen import Chosen
     from pipelines.stages.examples import read_dataset
 
     paths, images, boxes = Paths(tmp_path), [], []

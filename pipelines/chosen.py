@@ -1,0 +1,62 @@
+"""A model that a command names: by its alias in the registry, by its name in params.yaml, or as a file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import DataError, UsageError
+from pipelines.evidence import read_report
+from pipelines.paths import Paths
+
+ALIASES = ("champion", "challenger", "previous")
+SUFFIX = ".keras"
+UNMEASURED = 0.25  # confidence from which a box counts where no evaluation chose one
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model ready to answer: its file, and what its evaluation says of it."""
+
+    path: Path
+    report: dict[str, Any]
+
+
+def choose(paths: Paths, task: str, model: str) -> Chosen:
+    """A registered model by its alias, one of outputs/ by its name, or a file. Raises UsageError when there is none."""
+    if model.endswith(SUFFIX):
+        return _file(task, Path(model))
+    if model not in ALIASES:
+        return _trained(paths, task, model)
+    from pipelines.registry import Registry
+
+    registry = Registry(paths)
+    version = registry.at(task, model)  # type: ignore[arg-type]
+    if version is None:
+        raise UsageError(f"there is no {task} {model} yet: run `visionloop run --task {task}`, or name a model of params.yaml with --model")
+    folder = paths.private / "registry" / version.sha256[:16]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Chosen(registry.model_file(version, folder), read_report(registry.evaluation(version, folder)))
+
+
+def _trained(paths: Paths, task: str, model: str) -> Chosen:
+    report = read_report(paths.evaluate(model)) if (paths.evaluate(model) / "report.json").is_file() else {}
+    if report.get("task") != task:
+        known = f"one of {', '.join(ALIASES)}, a model that `visionloop run` trained, or a {SUFFIX} file"
+        raise UsageError(f"{model!r} is no evaluated {task} model: name {known}")
+    return Chosen(paths.train(model) / f"model{SUFFIX}", report)
+
+
+def _file(task: str, file: Path) -> Chosen:
+    if not file.is_file():
+        raise UsageError(f"{file} does not exist: name a {SUFFIX} file, or one of {', '.join(ALIASES)}")
+    about = file.with_name("model.json")
+    try:
+        told = json.loads(about.read_bytes())
+        report = {"model": told["name"], "task": told["params"]["task"], "classes": list(told["classes"]), "params": told["params"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = f"{about} cannot be read ({error!r})"
+        raise DataError(f"{found}: it says which classes {file.name} knows; copy it from where {file.name} is from") from None
+    if report["task"] != task:
+        raise UsageError(f"{file} is for {report['task']}, not {task}: say --task {report['task']}")
+    return Chosen(file, {**report, "operating_points": dict.fromkeys(report["classes"], UNMEASURED)})
