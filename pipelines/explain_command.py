@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+SIDE = 360  # pixels, of a photograph under heat
 CHANNELS, ALONE, COLUMNS, LAYERS = 24, 64, 8, 6
 
 
@@ -117,7 +118,8 @@ def _heat(
     guess = f"{classes[predicted]} {found[predicted]:.0%}"
     title = guess if asked == predicted else f"{guess}; what speaks for {classes[asked]} ({found[asked]:.0%})"
     path = folder / f"{name}.gradcam.png"
-    pictures.draw_panels([pictures.heat_panel(pixels, list(heat), title, "black")], f"{name}: Grad-CAM of {chosen.report['model']}", path)
+    panel = pictures.heat_panel(pixels, list(heat), title, "black", SIDE)
+    pictures.draw_panels([panel], f"{name}: Grad-CAM of {chosen.report['model']}", path)
     told = {"class": classes[predicted], "confidence": round(float(found[predicted]), 4)}
     return {**told, "explained": classes[asked], "explained_confidence": round(float(found[asked]), 4), "gradcam": str(path)}
 

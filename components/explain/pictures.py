@@ -31,9 +31,10 @@ class Panel:
     colour: str = "dimgray"
 
 
-def heat_panel(photograph: Pixels, heats: Sequence[NDArray[np.float32]], title: str, colour: str) -> Panel:
-    """The photograph, and beside it what each heat map (h, w) marks of it."""
-    return Panel(title, mosaic([photograph, *(overlay(photograph, heat) for heat in heats)], 1 + len(heats), LARGE), colour)
+def heat_panel(photograph: Pixels, heats: Sequence[NDArray[np.float32]], title: str, colour: str, side: int = LARGE) -> Panel:
+    """The photograph, and beside it what each heat map (h, w) marks of it, `side` pixels each."""
+    large = cv2.resize(photograph, (side, side), interpolation=cv2.INTER_AREA if len(photograph) > side else cv2.INTER_CUBIC)
+    return Panel(title, mosaic([large, *(overlay(large, heat) for heat in heats)], 1 + len(heats), side), colour)
 
 
 def photograph_panel(photograph: Pixels, title: str) -> Panel:

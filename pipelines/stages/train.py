@@ -79,7 +79,9 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     save_model(serving, folder / "model.keras")
     history = pd.DataFrame([{"epoch": epoch, **row} for epoch, row in enumerate(rows)])
     history.to_csv(folder / "history.csv", index=False)
-    curves.draw_curves(history, outcome.best_epoch, f"{name} on {job.model.task}", folder / "curves.png")
+    config = job.model.train
+    frozen = config.frozen_epochs if prepared.pretrained and not config.budget else None
+    curves.draw_curves(history, outcome.best_epoch, f"{name} on {job.model.task}", folder / "curves.png", frozen)
     digest = sha256(folder / "model.keras")
     cost = {"parameters": network.count_params(), "flops": summary.total_flops(serving), "precision": prepared.precision}
     about = {"name": name, "classes": job.dataset.classes, "data_digest": job.data_digest, "seed": job.seed, "model_sha256": digest, **cost}
