@@ -33,7 +33,8 @@ class Panel:
 
 def heat_panel(photograph: Pixels, heats: Sequence[NDArray[np.float32]], title: str, colour: str, side: int = LARGE) -> Panel:
     """The photograph, and beside it what each heat map (h, w) marks of it, `side` pixels each."""
-    large = cv2.resize(photograph, (side, side), interpolation=cv2.INTER_AREA if len(photograph) > side else cv2.INTER_CUBIC)
+    method = cv2.INTER_AREA if len(photograph) > side else cv2.INTER_CUBIC
+    large = np.asarray(cv2.resize(photograph, (side, side), interpolation=method), np.uint8)
     return Panel(title, mosaic([large, *(overlay(large, heat) for heat in heats)], 1 + len(heats), side), colour)
 
 
