@@ -14,7 +14,7 @@ from keras import layers, ops
 from components.models.batch_norm import BatchNormalization
 from components.models.classifiers.whitening import Whitening
 
-WIDTHS = (48, 96, 192)
+WIDTHS = (64, 128, 256)
 PATCH, PATCH_STRIDE, PATCH_FILTERS = 4, 2, 64
 KERNEL_RMS = 1 / 60  # the size of a weight, so that a learning rate of 0.02 is a step of a quarter of the kernel
 LOGIT_SCALE = 1 / 9

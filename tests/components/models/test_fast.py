@@ -10,7 +10,7 @@ from components.models.classifiers.fast import FixedSize, PassThrough
 from components.models.summary import rows, total_flops
 
 # 3x3 kernels without bias, a shift and two statistics an output channel, and the whitened patches before them.
-CONVOLUTIONS = [(64, 48), (48, 48), (48, 96), (96, 96), (96, 192), (192, 192)]
+CONVOLUTIONS = [(64, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256)]
 SIDES = [16, 8, 8, 4, 4, 2]
 WHITENING = 4 * 4 * 3 * 64 + 64
 
@@ -25,17 +25,17 @@ def network() -> keras.Model:
 
 
 def test_its_parameters_and_flops_are_those_worked_out_by_hand(network):
-    learnt = sum(9 * inputs * outputs + outputs for inputs, outputs in CONVOLUTIONS) + 192 * 10
+    learnt = sum(9 * inputs * outputs + outputs for inputs, outputs in CONVOLUTIONS) + 256 * 10
     assert sum(int(np.prod(weight.shape)) for weight in network.trainable_variables) == learnt
     assert network.count_params() == learnt + sum(2 * outputs for _, outputs in CONVOLUTIONS) + WHITENING
     convolved = sum(2 * 9 * inputs * outputs * side**2 for (inputs, outputs), side in zip(CONVOLUTIONS, SIDES, strict=True))
-    assert total_flops(network) == 2 * 48 * 64 * 16**2 + convolved + 2 * 192 * 10
+    assert total_flops(network) == 2 * 48 * 64 * 16**2 + convolved + 2 * 256 * 10
 
 
 def test_its_feature_maps_halve_from_sixteen(network):
     outputs = {row.name: row.output for row in rows(network)}
     assert outputs["whiten"] == (16, 16, 64)
-    assert [outputs[f"block{number}_conv2"] for number in (1, 2, 3)] == [(8, 8, 48), (4, 4, 96), (2, 2, 192)]
+    assert [outputs[f"block{number}_conv2"] for number in (1, 2, 3)] == [(8, 8, 64), (4, 4, 128), (2, 2, 256)]
 
 
 @pytest.mark.parametrize(("classes", "size"), [(2, 28), (7, 33), (10, 96)])
