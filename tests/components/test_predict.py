@@ -1,5 +1,8 @@
 """Predictions: batches of any number, boxes on the image and not on its letterbox, sorted."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pandas as pd
@@ -8,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
 
+from components.models.catalog import ARCHITECTURES, Design, build, serving_model
 from components.predict import BATCH, COLUMNS, detections, from_square, latency_ms, load_model, probabilities
 from components.train.saving import save_model
 
@@ -124,3 +128,17 @@ def test_a_saved_model_predicts_the_same(tmp_path):
     save_model(model, tmp_path / "m.keras")
     images_ = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype(np.uint8)
     assert (probabilities(load_model(tmp_path / "m.keras"), images_) == probabilities(model, images_)).all()
+
+
+@pytest.mark.slow
+def test_every_network_loads_where_nothing_but_the_predictor_was_imported(tmp_path):
+    for task, names in ARCHITECTURES.items():
+        for name in names:
+            design = Design(task, name, 3, 64, 0.0)
+            save_model(serving_model(build(design, None)[0], design), tmp_path / f"{name}.keras")
+    code = (
+        "import sys; from pathlib import Path; from components.predict import load_model\n"
+        "for file in sorted(Path(sys.argv[1]).glob('*.keras')): load_model(file); print(file.stem)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert found.stdout.split() == sorted(name for names in ARCHITECTURES.values() for name in names), found.stderr[-2000:]

@@ -6,8 +6,9 @@ import pytest
 
 from components.data.tables import CLASSIFICATION
 from components.models.catalog import Design, build
-from components.models.classifiers.fast import FixedSize, PassThrough
+from components.models.classifiers.fast import KERNEL_RMS, FixedSize, PassThrough
 from components.models.summary import rows, total_flops
+from components.train.muon import Muon
 
 # 3x3 kernels without bias, a shift and two statistics an output channel, and the whitened patches before them.
 CONVOLUTIONS = [(64, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256)]
@@ -64,3 +65,16 @@ def test_a_kernel_keeps_its_size_whatever_the_update():
     assert np.sqrt((kept**2).mean()) == pytest.approx(0.25, rel=1e-5)
     np.testing.assert_allclose(kept / kept.max(), kernel / kernel.max(), rtol=1e-5)
     assert (np.asarray(FixedSize(0.25)(np.zeros((3, 3, 1, 1), np.float32))) == 0).all()
+
+
+def test_its_kernels_keep_their_size_while_muon_trains_it():
+    network, _ = build(Design(CLASSIFICATION, "fast", 3, 32, 0.0), None)
+    pixels, truth = photographs(12, 32), np.arange(12) % 3
+    network.get_layer("whiten").adapt(pixels)
+    whitening = np.asarray(network.get_layer("whiten").kernel)
+    network.compile(Muon(0.02, momentum=0.6, ns_steps=3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    losses = network.fit(pixels, truth, batch_size=12, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] / 2
+    kernels = [layer.kernel for layer in network.layers if layer.name.startswith("block") and isinstance(layer, keras.layers.Conv2D)]
+    assert [float(keras.ops.sqrt(keras.ops.mean(kernel**2))) for kernel in kernels] == pytest.approx([KERNEL_RMS] * 6, rel=1e-4)
+    np.testing.assert_array_equal(network.get_layer("whiten").kernel, whitening)
