@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from components.errors import DataError
 from components.models import batch_norm as _batch_norm  # noqa: F401  registers the normalisation that saved networks hold
 from components.models import depthwise as _depthwise  # noqa: F401  likewise the convolution
+from components.models import folding as _folding  # noqa: F401  and the biases that folded normalisations leave
 from components.models import layers as _layers  # noqa: F401  registers the layers that a saved classifier holds
 from components.models.classifiers import fast as _fast  # noqa: F401  likewise its own
 from components.models.detectors import inference as _inference  # noqa: F401  likewise for a detector

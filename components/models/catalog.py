@@ -16,6 +16,7 @@ from components.models.classifiers.cnn import cnn
 from components.models.classifiers.fast import fast
 from components.models.detectors.inference import inference_model
 from components.models.detectors.yolo import build_yolo, scratch_backbone
+from components.models.folding import Bias, folded
 from components.models.layers import ResizeCrop
 from components.models.weights import load_into
 
@@ -53,11 +54,15 @@ def build(design: Design, weights: Path | None) -> tuple[keras.Model, list[str]]
     """The network to train and the names of its layers that hold pretrained weights.
 
     A classifier maps pixels (B, S, S, 3) uint8 to logits (B, num_classes); a detector to the raw rows of `build_yolo`.
+    Pretrained batch normalisations, whose statistics no training changes, are folded into the convolutions before them.
     Raises UsageError for an architecture the task does not know, or weights that fit nothing.
     """
     refuse_unknown(design)
     model = _classifier(design) if design.task == CLASSIFICATION else _detector(design)
-    return model, load_into(model, weights) if weights else []
+    if weights is None:
+        return model, []
+    filled = load_into(model, weights)
+    return folded(model, filled), filled
 
 
 def serving_model(trained: keras.Model, design: Design) -> keras.Model:
@@ -78,7 +83,8 @@ def _float32_copy(trained: keras.Model, design: Design) -> keras.Model:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        copy, _ = build(design, None)
+        plain, _ = build(design, None)
+        copy = folded(plain, [layer.name for layer in trained.layers if isinstance(layer, Bias)])
     finally:
         keras.config.set_dtype_policy(policy)
     try:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.models.efficientnet_lite0 import HEAD_CHANNELS, embedding
+from components.models.folding import folded
 from components.models.weights import load_into
 
 SIZE = 224  # pixels, square
@@ -20,8 +21,7 @@ def extractor(weights: Path) -> keras.Model:
     """
     pixels = keras.Input((SIZE, SIZE, 3), name="image")
     model = keras.Model(pixels, embedding(pixels), name="features")
-    load_into(model, weights)
-    return model
+    return folded(model, load_into(model, weights))
 
 
 def features(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
