@@ -156,7 +156,9 @@ def _alone(network: str, arrays: Path, cpu_seconds: float, seed: int) -> dict[st
     command = [sys.executable, __file__, "one", network, str(arrays), str(cpu_seconds), str(seed)]
     root = Path(__file__).resolve().parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if run.returncode:
+        raise SystemExit(run.stderr)
     row: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     print(f"{network:8} {seed:5} {row['seen']:12,} {row['val']:8.4f} {row['test']:9.4f} {row['cpu']:7.1f} {row['gauge']:18.0f}", flush=True)
     return row
