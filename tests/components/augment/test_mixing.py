@@ -47,7 +47,7 @@ def test_what_is_pasted_is_one_rectangle_in_its_own_place(seed):
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_shares_are_of_the_beta_distribution(alpha):
     shares = []
-    for seed in range(4000):
+    for seed in range(2000):
         _, soft = mixup(PIXELS, ONE_HOT, alpha, np.random.default_rng(seed))
         shares += [max(soft[soft.max(axis=1) < 1].max(axis=1), default=1.0)]
     folded = np.maximum(*(lambda drawn: (drawn, 1 - drawn))(np.random.default_rng(0).beta(alpha, alpha, 100_000)))
@@ -56,14 +56,14 @@ def test_shares_are_of_the_beta_distribution(alpha):
 
 
 def test_pasted_rectangles_have_the_area_of_the_paper_where_no_edge_cuts_them():
-    """With the side sqrt(1 - share) the pasted share is 1 - share, less what the edge cuts off: the mean of 4,000 against the formula."""
-    drawn = (cutmix(PIXELS, ONE_HOT, 1.0, np.random.default_rng(seed))[0] for seed in range(4000))
+    """With the side sqrt(1 - share) the pasted share is 1 - share, less what the edge cuts off: the mean of 2,000 against the formula."""
+    drawn = (cutmix(PIXELS, ONE_HOT, 1.0, np.random.default_rng(seed))[0] for seed in range(2000))
     pasted = [(pixels != PIXELS).mean(axis=(1, 2, 3)).max() for pixels in drawn]
     rng = np.random.default_rng(1)
     side, centre = np.sqrt(1 - rng.random(200_000)), rng.random((2, 200_000))
     area = (np.minimum(centre + side / 2, 1) - np.maximum(centre - side / 2, 0)).prod(axis=0)
-    assert np.mean(pasted) == pytest.approx(area.mean(), abs=0.015)  # 4,000 draws have a standard deviation of 0.004
-    assert np.std(pasted) == pytest.approx(area.std(), abs=0.015)
+    assert np.mean(pasted) == pytest.approx(area.mean(), abs=0.02)  # 2,000 draws have a standard deviation of 0.006
+    assert np.std(pasted) == pytest.approx(area.std(), abs=0.02)
 
 
 @settings(max_examples=20)
