@@ -14,23 +14,24 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """`keras.layers.BatchNormalization` with the same variables, configuration, name and results; images take less time.
 
     Feature maps (B, H, W, C) in float32, bfloat16 or float16 on the TensorFlow backend are fused; all else (another
-    rank or axis, a mask, renorm, synchronized) is computed by Keras.
+    rank or axis, a mask, renorm, learning synchronized) is computed by Keras.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Feature maps (B, H, W, C), normalised, in the layer's compute dtype."""
-        if not self._fusible(inputs, mask):
+        learns = training and self.trainable
+        if (learns and self.synchronized) or not self._fusible(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         channels = inputs.shape[-1]
         gamma = keras.ops.cast(self.gamma, "float32") if self.scale else keras.ops.ones(channels)
         beta = keras.ops.cast(self.beta, "float32") if self.center else keras.ops.zeros(channels)
-        if training and self.trainable:
+        if learns:
             return self._by_batch(inputs, gamma, beta)
         mean, variance = (keras.ops.cast(value, "float32") for value in (self.moving_mean, self.moving_variance))
         return _by_statistics(inputs, gamma, beta, mean, variance, self.epsilon)
 
     def _fusible(self, inputs: Any, mask: Any) -> bool:
-        if keras.backend.backend() != "tensorflow" or mask is not None or self.renorm or self.synchronized:
+        if keras.backend.backend() != "tensorflow" or mask is not None or self.renorm:
             return False
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         return len(inputs.shape) == 4 and self.axis in (-1, 3) and dtype == self.compute_dtype != "float64"

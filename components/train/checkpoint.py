@@ -5,6 +5,7 @@ The two newest are kept, so that one damaged by the disk costs a step back and n
 """
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 Arrays = dict[str, NDArray[Any]]
 KEPT = 2
 FORMAT = 1
+ABOUT = "about"  # among the arrays that are sent
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,25 @@ def newest(folder: Path, key: str) -> Checkpoint | None:
         if found is not None and found.about.get("key") == key:
             return found
     return None
+
+
+def to_bytes(checkpoint: Checkpoint | None) -> bytes:
+    """A checkpoint, or that there is none, for another machine."""
+    if checkpoint is None:
+        return b""
+    buffer = io.BytesIO()
+    about = np.frombuffer(json.dumps(checkpoint.about).encode(), np.uint8)
+    np.savez(buffer, allow_pickle=False, **checkpoint.arrays, **{ABOUT: about})
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes) -> Checkpoint | None:
+    """What `to_bytes` was given."""
+    if not content:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    return Checkpoint(arrays, json.loads(arrays.pop(ABOUT).tobytes()))
 
 
 def remove(folder: Path) -> None:

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from components.train.feed import prefetched
 from components.train.loader import TrainingBatches, ValidationBatches
 from components.train.optimizers import build_optimizer
 from components.train.progress import Numbers, Outcome, Progress
+from components.train.replicas import Replicas, alone, synchronised
 from components.train.schedule import SCHEDULES
 from components.train.step import Goal, Step, read
 
@@ -41,7 +42,8 @@ class Session:
     `report(epoch, numbers)` hears of every epoch once, and `told(done, total)` of every batch within one. `folder` is
     where checkpoints go, every `checkpoint_seconds`, or less often where they take long (0: after every batch); one with
     the same `key` is continued. `stopping()` is asked after
-    every batch whether to save and leave. `clock` counts the seconds of a budget.
+    every batch whether to save and leave. `clock` counts the seconds of a budget. `replicas` are the devices that train;
+    only the chief of several workers reports and writes, and they agree on when to save and leave every CHECK_EVERY batches.
     """
 
     report: Report
@@ -51,6 +53,7 @@ class Session:
     stopping: Callable[[], bool] = lambda: False
     told: Callable[[int, int], None] = lambda done, total: None
     clock: Callable[[], float] = time.perf_counter
+    replicas: Replicas = field(default_factory=alone)
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,17 @@ def fit(
 
     `pretrained` names the layers that hold pretrained weights (none: train everything at once). Answers the outcome
     and a row of numbers for every epoch. Raises KeyboardInterrupt, with a checkpoint saved, when `session.stopping()`,
-    UsageError when the loss is no number any more.
+    UsageError when the loss is no number any more or the replicas cannot share a batch, ServiceError when a worker is gone.
     """
-    training = Training(model, goal, batches, config, pretrained, session)
-    training.resume()
-    for number in range(training.progress.phase, len(training.phases)):
-        training.run(number)
-    done = training.progress
+    with session.replicas.together(), synchronised(model, session.replicas, config.accumulate):
+        training = Training(model, goal, batches, config, pretrained, session)
+        training.resume()
+        for number in range(training.progress.phase, len(training.phases)):
+            training.run(number)
+        done, used = training.progress, training.used()
     epochs = len(done.rows)
     early = done.patience.exhausted and config.budget is None and epochs < config.epochs
-    return Outcome(epochs, done.patience.best_epoch, done.patience.best, training.used(), early), done.rows
+    return Outcome(epochs, done.patience.best_epoch, done.patience.best, used, early), done.rows
 
 
 class Training:
@@ -100,19 +104,21 @@ class Training:
     ) -> None:
         self.model, self.goal, self.config, self.session = model, goal, config, session
         self.batches, self.validation = batches
-        self.pretrained = pretrained
+        self.pretrained, self.replicas = pretrained, session.replicas
+        self.rows = self.replicas.rows(self.batches.batch_size)
         self.phases = _phases(config, len(self.batches), bool(pretrained))
         self.progress = Progress.start(config)
         self.best: list[NDArray[Any]] | None = None
         self.saved: checkpoint.Arrays = {}
-        self.began = session.clock()
+        self.began = self._clock()
         self.due = time.monotonic() + session.checkpoint_seconds
 
     def resume(self) -> None:
         """Go on from the newest checkpoint of this very training, or prepare a fresh one."""
-        found = checkpoint.newest(self.session.folder, self.session.key)
+        found = self._newest()
         if found is None:
-            checkpoint.remove(self.session.folder)
+            if self.replicas.is_chief:
+                checkpoint.remove(self.session.folder)
             _adapt(self.model, self.batches.examples.pixels)
             return
         self.progress = Progress.from_json(found.about["progress"], self.config)
@@ -120,9 +126,18 @@ class Training:
         best = [name for name in sorted(found.arrays) if name.startswith("best/")]
         self.best = [found.arrays[name] for name in best] or None
 
+    def _newest(self) -> Checkpoint | None:
+        found = checkpoint.newest(self.session.folder, self.session.key) if self.replicas.is_chief else None
+        if self.replicas.workers == 1:
+            return found
+        return checkpoint.from_bytes(self.replicas.chiefs_bytes(checkpoint.to_bytes(found)))
+
     def used(self) -> float:
         """Seconds of the clock since the training began, those before an interruption included."""
-        return self.progress.used + self.session.clock() - self.began
+        return self.progress.used + self._clock() - self.began
+
+    def _clock(self) -> float:
+        return self.replicas.chiefs(self.session.clock())
 
     def run(self, number: int) -> None:
         """Run one phase to its end, or from where it was left."""
@@ -146,7 +161,8 @@ class Training:
             freeze_all(self.model, self.pretrained)
         elif self.pretrained:
             unfreeze_from(self.model, self.pretrained, self.config.fine_tune_from)
-        step = Step(self.model, self.goal, build_optimizer(self.config), self.config.ema_decay, self.config.accumulate)
+        optimizer = build_optimizer(self.config)
+        step = Step(self.model, self.goal, optimizer, self.config.ema_decay, self.config.accumulate, self.replicas)
         if self.progress.fresh:
             self.progress.begin_phase(self.config)
             self.progress.fresh = False
@@ -156,7 +172,7 @@ class Training:
         return step
 
     def _batch(self, number: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        return self.batches.batch(*divmod(number, len(self.batches)))
+        return self.batches.batch(*divmod(number, len(self.batches)), self.rows)
 
     def _now(self) -> float:
         return self.used() if self.config.budget else self.progress.batch
@@ -176,12 +192,20 @@ class Training:
         if done == 0 or over:
             self._end_epoch(step, rate, over)
         self.session.told(done or len(self.batches), len(self.batches))
-        if self.session.stopping():
+        stopping, due = self._wishes(done)
+        if stopping or due:
             self._save(step)
+        if stopping:
             raise KeyboardInterrupt
-        if time.monotonic() >= self.due:
-            self._save(step)
         return over or self.progress.patience.exhausted
+
+    def _wishes(self, done: int) -> tuple[bool, bool]:
+        """Whether to leave, as any worker may wish, and whether a checkpoint is due, as the chief says."""
+        if self.replicas.workers > 1 and done % CHECK_EVERY:
+            return False, False
+        own = [self.session.stopping(), self.replicas.is_chief and time.monotonic() >= self.due]
+        stopping, due = self.replicas.total(np.array(own, np.float64)) > 0
+        return bool(stopping), bool(due)
 
     def _end_epoch(self, step: Step, rate: float, is_last: bool) -> None:
         self._refuse_no_number(step)
@@ -191,7 +215,8 @@ class Training:
             numbers |= self._validate(step, epoch)
         numbers["learning_rate"] = rate
         self.progress.rows.append(numbers)
-        self.session.report(epoch, numbers)
+        if self.replicas.is_chief:
+            self.session.report(epoch, numbers)
 
     def _validates(self) -> bool:
         """Always; of a budget, only as often as it takes a small share of it."""
@@ -199,16 +224,18 @@ class Training:
         return not self.config.budget or self.progress.validating * times <= VALIDATION_SHARE * self.used()
 
     def _validate(self, step: Step, epoch: int) -> Numbers:
-        began = self.session.clock()
+        began = self._clock()
         step.swap()
-        count = len(self.validation)
-        with closing(prefetched(self.validation.batch, range(count), 1)) as feed:
-            means = step.means(np.sum([step.measure(*batch) for batch in feed], axis=0))
+        sums = np.zeros(step.sums.shape)
+        with closing(prefetched(self.validation.batch, self.replicas.share(len(self.validation)), 1)) as feed:
+            while some := tuple(itertools.islice(feed, self.replicas.local)):
+                sums += step.measure(*some)
+        means = step.means(self.replicas.total(sums))
         if self.progress.patience.improved(epoch, means["loss"]):
             self.best = [read(variable) for variable in self.model.variables]
         self.progress.plateau.heard(epoch, means["loss"])
         step.swap()
-        self.progress.validating = self.session.clock() - began
+        self.progress.validating = self._clock() - began
         return {f"val/{name}": value for name, value in means.items()}
 
     def _refuse_no_number(self, step: Step) -> None:
@@ -231,7 +258,9 @@ class Training:
         best = {f"best/{index:04d}": value for index, value in enumerate(self.best or [])}
         progress = {**self.progress.to_json(), "used": self.used()}
         about = {"key": self.session.key, "progress": progress}
-        checkpoint.save(self.session.folder, Checkpoint({**step.arrays(), **best}, about))
+        arrays = step.arrays()
+        if self.replicas.is_chief:
+            checkpoint.save(self.session.folder, Checkpoint({**arrays, **best}, about))
         wait, took = self.session.checkpoint_seconds, time.monotonic() - began
         self.due = time.monotonic() + (max(wait, took / SAVING_SHARE) if wait else 0.0)
 

@@ -52,15 +52,19 @@ class TrainingBatches:
     def __len__(self) -> int:
         return len(self.examples) // self.batch_size
 
-    def batch(self, epoch: int, index: int) -> Batch:
-        """Batch `index` of an epoch: the same whenever and in whichever thread it is asked for."""
+    def batch(self, epoch: int, index: int, rows: slice = slice(None)) -> Batch:
+        """Batch `index` of an epoch, or some rows of it: the same whenever and in whichever thread it is asked for."""
         picked = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         if self.examples.has_boxes:
-            return self._with_boxes(picked, epoch)
-        pixels = self.augmenter.batch(self.examples.pixels, picked, epoch, self.examples.keys[picked])
+            return self._with_boxes(picked[rows], epoch)
         if self.mixing is None:
-            return pixels, self.examples.targets[picked]
-        return self.mixing(pixels, self.examples.targets[picked], np.random.default_rng([self.seed, epoch, index, MIXED]))
+            return self._augmented(picked[rows], epoch)
+        rng = np.random.default_rng([self.seed, epoch, index, MIXED])
+        pixels, soft = self.mixing(*self._augmented(picked, epoch), rng)  # any row may be mixed into any other
+        return pixels[rows], soft[rows]
+
+    def _augmented(self, picked: NDArray[np.int64], epoch: int) -> Batch:
+        return self.augmenter.batch(self.examples.pixels, picked, epoch, self.examples.keys[picked]), self.examples.targets[picked]
 
     def _with_boxes(self, picked: NDArray[np.int64], epoch: int) -> Batch:
         shown = [self.augmenter(self.examples.example(i), epoch, int(self.examples.keys[i])) for i in picked]

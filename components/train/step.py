@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from components.errors import UsageError
+from components.train.replicas import Batch, Replicas, alone, reduce_once
 
 PerImage = Callable[[Any, Any], Any]
 Arrays = dict[str, NDArray[Any]]
@@ -37,40 +38,57 @@ class Step:
 
     `ema_decay` above 0 averages weights and batch-norm statistics exponentially, with less memory in the first steps:
     min(decay, (1 + t) / (10 + t)) at update t. A batch is computed in `accumulate` equal parts, one after the other.
+    Several `replicas` share every batch; `model` and `optimizer` were made, and this is, among them (`together`).
     """
 
-    def __init__(self, model: keras.Model, goal: Goal, optimizer: keras.optimizers.Optimizer, ema_decay: float, accumulate: int) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        goal: Goal,
+        optimizer: keras.optimizers.Optimizer,
+        ema_decay: float,
+        accumulate: int,
+        replicas: Replicas | None = None,
+    ) -> None:
         self.model, self.goal, self.optimizer = model, goal, optimizer
-        self.decay, self.parts = ema_decay, accumulate
+        self.decay, self.parts, self.replicas = ema_decay, accumulate, replicas or alone()
         self.trainable = model.trainable_variables
         optimizer.build(self.trainable)  # or Keras does so inside the first step, and TensorFlow traces it twice
+        if self.replicas.count > 1:
+            reduce_once(optimizer)
         self.averaged = [*self.trainable, *_statistics(model)] if ema_decay > 0 else []
         self.averages = [tf.Variable(variable.value, trainable=False) for variable in self.averaged]
-        self.sums = tf.Variable(np.zeros(1 + len(goal.names)), dtype=tf.float64, trainable=False)
-        self._update = tf.function(self._traced_update, autograph=False)
-        self._measure = tf.function(self._traced_measure, reduce_retracing=True, autograph=False)
+        self.sums = tf.Variable(
+            np.zeros(1 + len(goal.names)),
+            dtype=tf.float64,
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,  # each replica has its own, a reader sees their sum
+            aggregation=tf.VariableAggregation.SUM,
+        )
+        self._update = self.replicas.graph(self._traced_update)
+        self._measure = self.replicas.graph(self._traced_measure, reduce_retracing=True)
 
     def train(self, pixels: NDArray[np.uint8], truth: NDArray[Any], rate: float) -> None:
-        """One update at a learning rate, of pixels (B, S, S, 3) and what is true of them.
+        """One update at a learning rate, of this worker's rows of a batch: pixels (B, S, S, 3) and what is true of them.
 
-        Raises UsageError when `accumulate` does not divide the batch.
+        Raises UsageError when `accumulate` does not divide a device's rows.
         """
-        if len(pixels) % self.parts:
-            raise UsageError(
-                f"a batch of {len(pixels)} images cannot be computed in {self.parts} equal parts: change batch_size or accumulate"
-            )
+        rows = len(pixels) // self.replicas.local
+        if rows % self.parts:
+            raise UsageError(f"a batch of {rows} images cannot be computed in {self.parts} equal parts: change batch_size or accumulate")
         self.optimizer.learning_rate.assign(rate)
-        self._update(pixels, truth)
+        self._update(*self.replicas.split(pixels, truth))
 
-    def measure(self, pixels: NDArray[np.uint8], truth: NDArray[Any]) -> NDArray[np.float64]:
-        """Of one batch the number of images, then the sum of the loss and of each score."""
-        found: NDArray[np.float64] = self._measure(pixels, truth).numpy()
-        return found
+    def measure(self, *batches: Batch) -> NDArray[np.float64]:
+        """Of some batches, one a device at most, the number of images, then the sum of the loss and of each score."""
+        found = self.replicas.results(self._measure(*self.replicas.spread(batches)))
+        total: NDArray[np.float64] = np.sum(found[: len(batches)], axis=0)
+        return total
 
     def take_means(self) -> dict[str, float]:
         """Loss and scores an image since the last time, by name."""
         means = self.means(self.sums.numpy())
-        self.sums.assign(tf.zeros_like(self.sums))
+        self.sums.assign(np.zeros(self.sums.shape))
         return means
 
     def means(self, sums: NDArray[np.float64]) -> dict[str, float]:
@@ -103,7 +121,7 @@ class Step:
 
     def _traced_update(self, pixels: Any, truth: Any) -> None:
         gradients, sums = self._whole(pixels, truth) if self.parts == 1 else self._in_parts(pixels, truth)
-        self.optimizer.apply(gradients, self.trainable)
+        self.optimizer.apply(self.replicas.mean(gradients), self.trainable)
         self.sums.assign_add(sums)
         done = tf.cast(self.optimizer.iterations.value, tf.float32)
         fresh = 1.0 - tf.minimum(self.decay, (1.0 + done) / (10.0 + done))

@@ -1,6 +1,7 @@
 """Stage `train`: one model of params.yaml, from the split tables to model.keras and what is known of its training."""
 
 import logging
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +21,7 @@ from pipelines.stages.training import Job, Prepared, prepare
 
 if TYPE_CHECKING:
     from components.train.progress import Numbers, Outcome
-    from pipelines.settings import Settings
+    from pipelines.settings import Model, Settings
     from pipelines.tracking import LiveRun
 
 log = logging.getLogger(__name__)
@@ -31,17 +32,48 @@ def run(paths: Paths, settings: "Settings", name: str) -> None:
 
     A training that was interrupted goes on from its last checkpoint. SIGINT and SIGTERM save one and raise KeyboardInterrupt.
     A model whose dataset is absent leaves a model.json that says so, and empty files. Raises UsageError for an unknown model or
-    architecture, DataError for data that cannot be trained on.
+    architecture, DataError for data that cannot be trained on. Of several workers only the chief writes.
     """
     model = chosen(settings, name)
     dataset = read_dataset(paths, model.task)
+    if not _is_chief(model.train.strategy):
+        _follow(paths, model, dataset, settings.seed)
+        return
     with replacing(paths.train(name)) as folder:
         if dataset.is_absent:
             _skip(folder, name, f"data/{model.task} is absent")
             return
         _refuse_untrainable(dataset)
-        digest = sha256(paths.split(model.task) / "images.parquet")
-        _train(paths, Job(model, dataset, settings.seed, digest), settings.run.checkpoint_seconds, folder)
+        _train(paths, _job(paths, model, dataset, settings.seed), settings.run.checkpoint_seconds, folder)
+
+
+def _job(paths: Paths, model: "Model", dataset: Dataset, seed: int) -> Job:
+    return Job(model, dataset, seed, sha256(paths.split(model.task) / "images.parquet"))
+
+
+def _is_chief(strategy: str) -> bool:
+    from components.train.cluster import read_cluster
+
+    return strategy != "multi_worker" or read_cluster(os.environ).index == 0
+
+
+def _follow(paths: Paths, model: "Model", dataset: Dataset, seed: int) -> None:
+    """Train with the chief, as another worker, and leave the writing to it."""
+    from components.train.fit import Session, fit
+
+    if dataset.is_absent:
+        log.warning("%s skipped: data/%s is absent", model.name, model.task)
+        return
+    _refuse_untrainable(dataset)
+    prepared = prepare(paths, _job(paths, model, dataset, seed))
+    with remembered() as stopping:
+        session = Session(_unreported, paths.checkpoints(model.name), stopping=stopping, told=_told, replicas=prepared.replicas)
+        fit(prepared.network, prepared.goal, prepared.batches, model.train, prepared.pretrained, session)
+    log.info("%s: trained as worker %d; the chief writes the model", model.name, prepared.replicas.worker)
+
+
+def _unreported(_epoch: int, _numbers: "Numbers") -> None:
+    """The chief reports."""
 
 
 def _skip(folder: Path, name: str, reason: str) -> None:
@@ -72,7 +104,8 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
 
     prepared = prepare(paths, job)
     name, network = job.model.name, prepared.network
-    log.info("%s: %s parameters, %s", name, f"{network.count_params():,}", prepared.precision)
+    devices = f"{prepared.replicas.count} device{'s' if prepared.replicas.count > 1 else ''}"
+    log.info("%s: %s parameters, %s, %s", name, f"{network.count_params():,}", prepared.precision, devices)
     place = paths.checkpoints(name)
     outcome, rows, live = _fit(paths, job, prepared, (place, checkpoint_seconds))
     serving = catalog.serving_model(network, prepared.design)
@@ -106,7 +139,7 @@ def _fit(paths: Paths, job: Job, prepared: Prepared, checkpoints: tuple[Path, fl
             live.log_epoch(epoch, numbers)
 
     with remembered() as stopping:
-        session = Session(report, checkpoints[0], prepared.key, checkpoints[1], stopping, _told)
+        session = Session(report, checkpoints[0], prepared.key, checkpoints[1], stopping, _told, replicas=prepared.replicas)
         try:
             outcome, rows = fit(prepared.network, prepared.goal, prepared.batches, job.model.train, prepared.pretrained, session)
         except KeyboardInterrupt:

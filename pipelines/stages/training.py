@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
 
     from components.models.catalog import Design
     from components.train.loader import TrainingBatches, ValidationBatches
+    from components.train.replicas import Replicas
     from components.train.step import Goal
     from pipelines.settings import Model
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,15 +53,18 @@ class Prepared:
     batches: "tuple[TrainingBatches, ValidationBatches]"
     precision: str
     key: str
+    replicas: "Replicas"
 
 
 def prepare(paths: Paths, job: Job) -> Prepared:
     """Build the network, fill in its pretrained weights, and decode the images.
 
-    Raises UsageError for what params.yaml asks and cannot be, DataError for images that changed.
+    Raises UsageError for what params.yaml asks and cannot be, DataError for images that changed, ServiceError when another
+    worker does not come or is gone.
     """
     from components.models import catalog
     from components.train import precision
+    from components.train.replicas import choose
 
     model, config = job.model, job.model.train
     design = catalog.Design(model.task, model.architecture, len(job.dataset.classes), model.image_size, config.dropout)
@@ -65,12 +73,18 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     policy = precision.prepare(config.mixed_precision, job.seed)
     flexible = replace(design, image_size=None) if model.train_size else design
     weights = weights_file(paths, model.weights)
-    network, pretrained = catalog.build(flexible, weights)
     augmentation = json.loads((paths.augment(model.task) / "policy.json").read_text(encoding="utf-8"))
+    decisive = [parameters(model), job.seed, augmentation, policy, sha256(weights) if weights else None]
+    replicas = choose(config.strategy, os.environ, log.info)
+    with replicas.together():
+        replicas.refuse_difference(json.dumps(decisive, sort_keys=True, default=str))
+        network, pretrained = catalog.build(flexible, weights)
     batches = _batches(paths, job, augmentation)
     goal = _goal(job, design, batches[0].examples.targets)
-    decisive = [parameters(model), job.seed, augmentation, policy, sha256(weights) if weights else None]
-    return Prepared(design, network, pretrained, goal, batches, policy, _key(paths, job, decisive))
+    key = _key(paths, job, decisive)
+    with replicas.together():
+        replicas.refuse_difference(key)
+    return Prepared(design, network, pretrained, goal, batches, policy, key, replicas)
 
 
 def _refuse_train_size(model: "Model") -> None:
