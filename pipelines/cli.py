@@ -13,6 +13,7 @@ from typing import Any
 
 from components.errors import VisionloopError
 from pipelines.cli_data import add_data
+from pipelines.cli_models import add_tuning
 from pipelines.cli_shared import TASKS, Handler, command, project
 from pipelines.quiet import quiet_dependencies
 
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_stage(commands)
     add_data(commands)
     _add_models(commands)
+    add_tuning(commands)
     _add_registry(commands)
     _add_predict(commands)
     _add_explain(commands)

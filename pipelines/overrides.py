@@ -1,4 +1,4 @@
-"""`--set key=value`: params.yaml changed for the length of one run, comments kept, and put back whatever happens."""
+"""params.yaml changed, comments kept: for the length of one run by `--set key=value`, and put back whatever happens, or for good."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from components.errors import UsageError
 from pipelines import settings
 from pipelines.paths import Paths
 
@@ -25,7 +26,7 @@ def overridden(paths: Paths, assignments: list[str]) -> Iterator[None]:
     if not assignments:
         yield
         return
-    text = _with(paths.params, assignments)
+    text = _with(paths.params, assignments, "params.yaml with --set")
     _write(ours, text)
     _write(kept, paths.params.read_bytes())
     _write(paths.params, text)
@@ -35,7 +36,23 @@ def overridden(paths: Paths, assignments: list[str]) -> Iterator[None]:
         _put_back(paths.params, kept, ours)
 
 
-def _with(params: Path, assignments: list[str]) -> bytes:
+def rewrite(paths: Paths, assignments: list[str]) -> None:
+    """Change params.yaml for good; everything else in it stays, comments too.
+
+    Raises UsageError for an assignment that it cannot take, or while a run may hold it changed; the file is untouched then.
+    """
+    from filelock import FileLock, Timeout
+
+    paths.private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with FileLock(paths.private / "run.lock", timeout=0):
+            _put_back(paths.params, paths.private / "params.before-set.yaml", paths.private / "params.with-set.yaml")
+            _write(paths.params, _with(paths.params, assignments, "params.yaml"))
+    except Timeout:
+        raise UsageError(f"`visionloop run` works in {paths.root}: wait for it to end, then change params.yaml") from None
+
+
+def _with(params: Path, assignments: list[str], source: str) -> bytes:
     import io
 
     from ruamel.yaml import YAML
@@ -48,7 +65,7 @@ def _with(params: Path, assignments: list[str]) -> bytes:
     settings.override(document, assignments)
     buffer = io.BytesIO()
     yaml.dump(document, buffer)
-    settings.parse(safe_load(buffer.getvalue()), "params.yaml with --set")
+    settings.parse(safe_load(buffer.getvalue()), source)
     return buffer.getvalue()
 
 

@@ -69,6 +69,14 @@ class Paths:
         """Where a training of a model that was interrupted goes on from."""
         return self.private / "checkpoints" / model
 
+    def searches(self, model: str) -> Path:
+        """The searches for a model's better knobs, one folder each, with what goes on from there."""
+        return self.private / "tune" / model
+
+    def tune(self, model: str) -> Path:
+        """What a search for a model's better knobs writes."""
+        return self.outputs / "tune" / model
+
     def train(self, model: str) -> Path:
         """What the train stage writes of a model."""
         return self.outputs / "train" / model

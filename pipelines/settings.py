@@ -10,6 +10,7 @@ import yaml
 
 from components.errors import UsageError
 from components.train.config import TrainConfig
+from components.train.space import Knob, Space, Tune, refuse_impossible
 
 Task = Literal["classification", "detection"]
 
@@ -131,6 +132,7 @@ class Settings:
     split: Split
     augment: Augment
     models: dict[str, Model]
+    tune: Tune
     evaluate: Evaluate
     promote: Promote
     run: Run
@@ -190,7 +192,7 @@ def _refuse_unknown(block: dict[str, Any], known: list[str], source: str, prefix
 
 
 def _strict(kind: type) -> Any:
-    for part in (Settings, Data, Dataset, Validate, Split, Augment, Model, TrainConfig, Evaluate, Gate, Promote, Run):
+    for part in (Settings, Data, Dataset, Validate, Split, Augment, Model, TrainConfig, Knob, Space, Tune, Evaluate, Gate, Promote, Run):
         part.__pydantic_config__ = {"extra": "forbid", "strict": False}  # type: ignore[union-attr]
     return kind
 
@@ -215,7 +217,7 @@ _TELLING = {"unexpected_keyword_argument": 0, "missing": 2}
 
 
 def _nearest(location: tuple[Any, ...]) -> str:
-    parts = (Data, Dataset, Validate, Split, Augment, Evaluate, Gate, Promote, Run)
+    parts = (Data, Dataset, Validate, Split, Augment, Knob, Space, Tune, Evaluate, Gate, Promote, Run)
     known = sorted({field.name for part in parts for field in fields(part)})
     near = get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {'.'.join([*map(str, location[:-1]), near[0]])}?" if near else ""
@@ -234,6 +236,7 @@ def _refuse_impossible(settings: Settings, source: str) -> None:
         if min(config.epochs, batch, config.threads) < 1 or not 0 <= config.frozen_epochs < config.epochs:
             raise UsageError(f"{source}: models.{model.name}: epochs, batch_size and threads must be 1 or more, frozen_epochs below epochs")
         _refuse_unmixable(model, source)
+    refuse_impossible(settings.tune, f"{source}: tune")
 
 
 def _refuse_unmixable(model: Model, source: str) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from components.errors import UsageError
 from components.models.freezing import freeze_all, unfreeze_from
 from components.train import checkpoint
+from components.train.batch_size import explained
 from components.train.budget import Span, seconds
 from components.train.checkpoint import Checkpoint
 from components.train.config import TrainConfig
@@ -77,13 +78,15 @@ def fit(
 
     `pretrained` names the layers that hold pretrained weights (none: train everything at once). Answers the outcome
     and a row of numbers for every epoch. Raises KeyboardInterrupt, with a checkpoint saved, when `session.stopping()`,
-    UsageError when the loss is no number any more or the replicas cannot share a batch, ServiceError when a worker is gone.
+    UsageError when the loss is no number any more or the replicas cannot share a batch, ServiceError when a worker is gone,
+    ResourceError when the device's memory runs out.
     """
     with session.replicas.together(), synchronised(model, session.replicas, config.accumulate):
         training = Training(model, goal, batches, config, pretrained, session)
         training.resume()
-        for number in range(training.progress.phase, len(training.phases)):
-            training.run(number)
+        with explained(training.batches.batch_size):
+            for number in range(training.progress.phase, len(training.phases)):
+                training.run(number)
         done, used = training.progress, training.used()
     epochs = len(done.rows)
     early = done.patience.exhausted and config.budget is None and epochs < config.epochs
@@ -119,7 +122,7 @@ class Training:
         if found is None:
             if self.replicas.is_chief:
                 checkpoint.remove(self.session.folder)
-            _adapt(self.model, self.batches.examples.pixels)
+            adapt(self.model, self.batches.examples.pixels)
             return
         self.progress = Progress.from_json(found.about["progress"], self.config)
         self.saved = found.arrays
@@ -277,8 +280,8 @@ def _phases(config: TrainConfig, steps: int, is_pretrained: bool) -> list[Phase]
     ]
 
 
-def _adapt(model: keras.Model, pixels: NDArray[np.uint8]) -> None:
-    """Show training images to the layers that must see some before they can work."""
+def adapt(model: keras.Model, pixels: NDArray[np.uint8]) -> None:
+    """Show training pixels (N, S, S, 3) to the layers that must see some before they can work."""
     some = np.linspace(0, len(pixels) - 1, min(ADAPT_IMAGES, len(pixels))).astype(int)
     for layer in model._flatten_layers():
         if hasattr(layer, "adapt"):

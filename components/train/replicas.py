@@ -65,7 +65,7 @@ class Replicas:
         return tf.function(lambda *values: self.strategy.run(function, args=values), autograph=False, **options)
 
     def rows(self, size: int) -> slice:
-        """This worker's part of a batch of `size` images. Raises UsageError when the devices cannot share it equally."""
+        """What this worker computes of a batch of `size` images. Raises UsageError when the devices cannot share it equally."""
         if size % self.count:
             near = [size - size % self.count, size + self.count - size % self.count]
             raise UsageError(

@@ -14,6 +14,7 @@ from components.errors import DataError
 from pipelines.digest import sha256
 from pipelines.folders import replacing
 from pipelines.paths import Paths
+from pipelines.stages import batch_size
 from pipelines.stages.examples import Dataset, read_dataset
 from pipelines.stages.models import chosen, parameters, write_json
 from pipelines.stages.stopping import remembered
@@ -67,8 +68,8 @@ def _follow(paths: Paths, model: "Model", dataset: Dataset, seed: int) -> None:
     _refuse_untrainable(dataset)
     prepared = prepare(paths, _job(paths, model, dataset, seed))
     with remembered() as stopping:
-        session = Session(_unreported, paths.checkpoints(model.name), stopping=stopping, told=_told, replicas=prepared.replicas)
-        fit(prepared.network, prepared.goal, prepared.batches, model.train, prepared.pretrained, session)
+        session = Session(_unreported, paths.checkpoints(model.name), stopping=stopping, told=told_batches, replicas=prepared.replicas)
+        fit(prepared.network, prepared.goal, prepared.batches, prepared.model.train, prepared.pretrained, session)
     log.info("%s: trained as worker %d; the chief writes the model", model.name, prepared.replicas.worker)
 
 
@@ -107,6 +108,7 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     devices = f"{prepared.replicas.count} device{'s' if prepared.replicas.count > 1 else ''}"
     log.info("%s: %s parameters, %s, %s", name, f"{network.count_params():,}", prepared.precision, devices)
     place = paths.checkpoints(name)
+    batch_size.remember(paths, name, prepared.key)
     outcome, rows, live = _fit(paths, job, prepared, (place, checkpoint_seconds))
     serving = catalog.serving_model(network, prepared.design)
     save_model(serving, folder / "model.keras")
@@ -118,10 +120,11 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     digest = sha256(folder / "model.keras")
     cost = {"parameters": network.count_params(), "flops": summary.total_flops(serving), "precision": prepared.precision}
     about = {"name": name, "classes": job.dataset.classes, "data_digest": job.data_digest, "seed": job.seed, "model_sha256": digest, **cost}
-    write_json(folder / "model.json", {**about, **asdict(outcome), "params": parameters(job.model)})
+    write_json(folder / "model.json", {**about, **asdict(outcome), "params": parameters(prepared.model)})
     if live:
         live.finish(digest)
     checkpoint.remove(place)
+    batch_size.forget(paths, name)
 
 
 def _fit(paths: Paths, job: Job, prepared: Prepared, checkpoints: tuple[Path, float]) -> "tuple[Outcome, list[Numbers], LiveRun | None]":
@@ -130,7 +133,7 @@ def _fit(paths: Paths, job: Job, prepared: Prepared, checkpoints: tuple[Path, fl
 
     name, task = job.model.name, job.model.task
     tags = {"visionloop.data_digest": job.data_digest, "visionloop.training": prepared.key}
-    live = Tracking(paths).start_candidate(task, name, f"{name}-{job.data_digest[:8]}", parameters(job.model), tags)
+    live = Tracking(paths).start_candidate(task, name, f"{name}-{job.data_digest[:8]}", parameters(prepared.model), tags)
 
     def report(epoch: int, numbers: "Numbers") -> None:
         told = "  ".join(f"{key} {value:.4g}" for key, value in numbers.items())
@@ -139,9 +142,9 @@ def _fit(paths: Paths, job: Job, prepared: Prepared, checkpoints: tuple[Path, fl
             live.log_epoch(epoch, numbers)
 
     with remembered() as stopping:
-        session = Session(report, checkpoints[0], prepared.key, checkpoints[1], stopping, _told, replicas=prepared.replicas)
+        session = Session(report, checkpoints[0], prepared.key, checkpoints[1], stopping, told_batches, replicas=prepared.replicas)
         try:
-            outcome, rows = fit(prepared.network, prepared.goal, prepared.batches, job.model.train, prepared.pretrained, session)
+            outcome, rows = fit(prepared.network, prepared.goal, prepared.batches, prepared.model.train, prepared.pretrained, session)
         except KeyboardInterrupt:
             if live:
                 live.interrupted()
@@ -149,6 +152,7 @@ def _fit(paths: Paths, job: Job, prepared: Prepared, checkpoints: tuple[Path, fl
     return outcome, rows, live
 
 
-def _told(done: int, total: int) -> None:
+def told_batches(done: int, total: int) -> None:
+    """Show on a terminal how far an epoch is."""
     if sys.stderr.isatty():
         print(f"\rbatch {done}/{total}", end="\r" if done == total else "", file=sys.stderr, flush=True)

@@ -16,6 +16,7 @@ from components.errors import UsageError
 from pipelines.digest import sha256
 from pipelines.paths import Paths
 from pipelines.pretrained import weights_file
+from pipelines.stages import batch_size
 from pipelines.stages.examples import Dataset, examples
 from pipelines.stages.models import parameters
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Model
 
 log = logging.getLogger(__name__)
+DECISIVE = ("components.augment", "components.models", "components.train", "components.data.decode")
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A network ready to be trained; `pretrained` names its layers that hold weights already, `key` this very training."""
+    """A network ready to be trained; `pretrained` names its layers that hold weights already, `key` this very training.
 
+    `model` is what was asked for, with a number in place of `batch_size: auto`.
+    """
+
+    model: "Model"
     design: "Design"
     network: "keras.Model"
     pretrained: list[str]
@@ -79,12 +85,15 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     with replicas.together():
         replicas.refuse_difference(json.dumps(decisive, sort_keys=True, default=str))
         network, pretrained = catalog.build(flexible, weights)
-    batches = _batches(paths, job, augmentation)
-    goal = _goal(job, design, batches[0].examples.targets)
     key = _key(paths, job, decisive)
+    if config.batch_size == "auto":
+        size = batch_size.remembered(paths, model.name, key) or batch_size.affordable(model, design, len(job.dataset.part("train")))
+        job, key = replace(job, model=replace(model, train=replace(config, batch_size=size))), f"{key}/{size}"
     with replicas.together():
         replicas.refuse_difference(key)
-    return Prepared(design, network, pretrained, goal, batches, policy, key, replicas)
+    batches = _batches(paths, job, augmentation)
+    goal = _goal(job, design, batches[0].examples.targets)
+    return Prepared(job.model, design, network, pretrained, goal, batches, policy, key, replicas)
 
 
 def _refuse_train_size(model: "Model") -> None:
@@ -100,8 +109,7 @@ def _batches(paths: Paths, job: Job, augmentation: Any) -> "tuple[TrainingBatche
     config, size = job.model.train, job.model.image_size
     cv2.setNumThreads(1)  # or OpenCV's own threads spin between two calls, at the cost of those that train
     augmenter = Augmenter(augmentation, size, job.seed, job.model.train_size)
-    if config.batch_size == "auto":
-        raise UsageError("batch_size: auto is not known yet")
+    assert config.batch_size != "auto"
     given, classes = examples(paths, job.dataset, "train", size), len(job.dataset.classes)
     training = training_batches(given, augmenter, config.batch_size, config, classes, job.seed)
     return training, ValidationBatches(examples(paths, job.dataset, "val", size), training.batch_size)
@@ -133,5 +141,6 @@ def _key(paths: Paths, job: Job, decisive: list[Any]) -> str:
 
 
 def _own_code() -> list[tuple[str, str]]:
-    loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name.split(".")[0] == "components"}
+    """What may change weights; not what else this process happens to have loaded."""
+    loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith(DECISIVE)}
     return sorted((name, file) for name, file in loaded.items() if file)

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.paths import Paths
 from pipelines.tracking import live
 from pipelines.tracking.live import LiveRun
 from pipelines.tracking.store import Store, open_store
+
+if TYPE_CHECKING:
+    from pipelines.tracking.search import Runs
 
 __all__ = ["LiveRun", "Store", "Tracking", "open_store"]
 
@@ -25,6 +29,12 @@ class Tracking:
     ) -> LiveRun | None:
         """Open a run for a training that begins now; None when MLflow is away. Never raises; waits about 2 s at most."""
         return live.start(self.store, task, model, run_name, params, tags)
+
+    def search(self, task: str, model: str, key: str, name: str) -> "Runs":
+        """The runs of a search for better knobs, found again by its `key`; nothing of it raises."""
+        from pipelines.tracking.search import Runs
+
+        return Runs(self.store, task, model, key, name)
 
     def reconcile(self, task: str) -> list[str]:
         """Mark as KILLED the runs whose process, on this host, is no more; answers their ids."""

@@ -72,8 +72,7 @@ def start(store: Store, task: str, model: str, run_name: str, params: Mapping[st
 
     Answers None, with a warning, when MLflow is away.
     """
-    owner = psutil.Process()
-    marks = {HOST: socket.gethostname(), PID: str(owner.pid), STARTED: f"{owner.create_time():.2f}", MODEL: model}
+    marks = {**owner(), MODEL: model}
     try:
         with patience(REQUEST_SECONDS, 0):
             reconcile(store, task)
@@ -87,6 +86,12 @@ def start(store: Store, task: str, model: str, run_name: str, params: Mapping[st
         LOG.warning("no live metrics for %s, the training goes on; the next `visionloop run` publishes it: %s", model, error)
         return None
     return LiveRun(store, run.info.run_id)
+
+
+def owner() -> dict[str, str]:
+    """Tags that name this process, by which `reconcile` sees that it is no more."""
+    process = psutil.Process()
+    return {HOST: socket.gethostname(), PID: str(process.pid), STARTED: f"{process.create_time():.2f}"}
 
 
 def _interrupted(store: Store, task: str, training: str | None) -> str | None:

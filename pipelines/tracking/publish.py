@@ -106,7 +106,7 @@ def _backfill(store: Store, candidate: Candidate) -> Any:
 
 def _complete(store: Store, run: Any, candidate: Candidate, pictures: Sequence[Path], tags: Mapping[str, str]) -> None:
     run_id, report = run.info.run_id, candidate.report
-    _log_params(store, run, report.get("params", {}))
+    log_params(store, run, report.get("params", {}))
     last = _log_history(store, run, candidate.model_dir / "history.csv")
     _log_final(store, run_id, report["metrics"], last)
     _log_dataset(store, run_id, report)
@@ -120,7 +120,8 @@ def _complete(store: Store, run: Any, candidate: Candidate, pictures: Sequence[P
     store.client.set_tag(run_id, EVALUATION, candidate.evaluation)
 
 
-def _log_params(store: Store, run: Any, params: Mapping[str, object]) -> None:
+def log_params(store: Store, run: Any, params: Mapping[str, object]) -> None:
+    """Log the parameters that the run lacks."""
     from mlflow.entities import Param
 
     missing = [Param(name, str(value)) for name, value in params.items() if name not in run.data.params]
@@ -130,22 +131,26 @@ def _log_params(store: Store, run: Any, params: Mapping[str, object]) -> None:
 
 def _log_history(store: Store, run: Any, path: Path) -> int:
     """Log the epochs of history.csv that the run lacks; answers the last epoch's number, 0 without a history."""
+    rows = _history(path)
+    log_rows(store, run, rows, int(path.stat().st_mtime * 1000) if rows else 0)
+    return max((step for step, _ in rows), default=0)
+
+
+def log_rows(store: Store, run: Any, rows: Sequence[tuple[int, Mapping[str, float]]], written: int) -> None:
+    """Log those of the epochs' numbers that the run lacks, as of the Unix time `written` in milliseconds."""
     from mlflow.entities import Metric
 
-    rows = _history(path)
     known = {
         (name, point.step)
         for name in ({name for _, metrics in rows for name in metrics} & run.data.metrics.keys())
         for point in store.client.get_metric_history(run.info.run_id, name)
     }
-    written = int(path.stat().st_mtime * 1000) if rows else 0
     # One millisecond an epoch, so that MLflow's charts by time keep the order.
     missing = [
         Metric(name, value, written + step, step) for step, metrics in rows for name, value in metrics.items() if (name, step) not in known
     ]
     for start in range(0, len(missing), METRICS_A_REQUEST):
         store.client.log_batch(run.info.run_id, metrics=missing[start : start + METRICS_A_REQUEST])
-    return max((step for step, _ in rows), default=0)
 
 
 def _history(path: Path) -> list[tuple[int, dict[str, float]]]:

@@ -19,11 +19,12 @@ HOMES = {
     },
     "mlflow": {
         "pipelines/registry.py",
-        *(f"pipelines/tracking/{name}.py" for name in ("__init__", "describe", "live", "model_files", "publish", "store")),
+        *(f"pipelines/tracking/{name}.py" for name in ("__init__", "describe", "live", "model_files", "publish", "search", "store")),
     },
     "dvc": {"pipelines/dvc_stages.py", "pipelines/versions.py"},
     "dvc_data": {"pipelines/versions.py"},
     "dvc_objects": {"pipelines/versions.py"},
+    "optuna": {"components/train/search.py"},
     "cleanlab": {"components/data/suspects/classification.py", "components/data/suspects/detection.py"},
     "great_expectations": {f"components/validate/{name}.py" for name in ("checks", "docs", "judge")},
     "albumentations": {"components/augment/augmenter.py", "components/augment/pipeline.py"},

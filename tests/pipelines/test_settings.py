@@ -61,7 +61,7 @@ def test_setting_a_default_to_itself_changes_nothing(key: str, value: Any) -> No
     assert settings.parse(raw) == settings.parse(fresh())
 
 
-@pytest.mark.parametrize("key", [key for key, _ in LEAVES if not key.startswith("models.")])
+@pytest.mark.parametrize("key", [key for key, _ in LEAVES if not key.startswith("models.") and ".space." not in key])
 def test_a_missing_key_is_named(key: str) -> None:
     raw = fresh()
     block, *path = key.split(".")

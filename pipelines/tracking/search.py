@@ -1,0 +1,133 @@
+"""A search in MLflow: one run for all of it, a nested one for each trial. A side channel: nothing here raises.
+
+The study on disk is what counts. `Runs.complete` brings MLflow in line with it, however little got there before.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.train.search import Trial
+from pipelines.tracking.live import MODEL, REQUEST_SECONDS, TRAINING, LiveRun, owner, reconcile, start
+from pipelines.tracking.publish import log_params, log_rows
+from pipelines.tracking.store import Store, patience
+
+LOG = logging.getLogger(__name__)
+
+SEARCH, TRIAL, STATE = "visionloop.search", "visionloop.trial", "visionloop.trial_state"
+PARENT = "mlflow.parentRunId"
+STATUS = {"complete": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
+RETRIES = 2
+
+
+@dataclass
+class Runs:
+    """The runs of one search of a model's knobs; `key` is what decides the search, and `name` the parent's name."""
+
+    store: Store
+    task: str
+    model: str
+    key: str
+    name: str
+
+    def trial(self, number: int, params: Mapping[str, object]) -> LiveRun | None:
+        """The live run of a trial that begins or goes on now; None when MLflow is away."""
+        try:
+            with patience(REQUEST_SECONDS, 0):
+                tags = {**self._tags(number), PARENT: self._parent()}
+        except Exception as error:
+            LOG.warning("MLflow is away: the search goes on, and its runs are written when it is back: %s", error)
+            return None
+        return start(self.store, self.task, self.model, f"{self.name}-{number:03d}", params, {**tags, TRAINING: f"{self.key}/{number}"})
+
+    def ended(self, trial: Trial, params: Mapping[str, object]) -> None:
+        """Complete and close the run of one trial that has just ended."""
+        try:
+            with patience(REQUEST_SECONDS, 0):
+                run = next((run for run in self._found() if run.data.tags.get(TRIAL) == str(trial.number)), None)
+                self._complete(trial, params, self._parent(), run)
+        except Exception as error:
+            LOG.warning("MLflow lacks the end of trial %d, and is told when it is back: %s", trial.number, error)
+
+    def interrupted(self) -> None:
+        """Mark the search's own run as KILLED: its process leaves before the search's end."""
+        try:
+            with patience(REQUEST_SECONDS, 0):
+                self.store.client.set_terminated(self._parent(), "KILLED")
+        except Exception as error:
+            LOG.warning("MLflow is away, and still shows this search as running: %s", error)
+
+    def complete(self, trials: Sequence[Trial], params: Mapping[int, Mapping[str, object]], about: Mapping[str, str], files: Path) -> bool:
+        """Write all that MLflow lacks: every trial's run with its `params`, the parent's tags and the files; answers whether it has."""
+        try:
+            with patience(REQUEST_SECONDS * 5, RETRIES), self.store.lock("search"):
+                parent = self._parent()
+                runs = {run.data.tags[TRIAL]: run for run in self._found() if run.data.tags.get(TRIAL)}
+                for trial in trials:
+                    if trial.state != "unfinished":
+                        self._complete(trial, params[trial.number], parent, runs.get(str(trial.number)))
+                self._end(parent, trials, about, files)
+        except Exception as error:
+            LOG.warning("MLflow has not all of this search; the next `visionloop tune %s` writes it: %s", self.model, error)
+            return False
+        return True
+
+    def _parent(self) -> str:
+        """The id of the search's own run, which is RUNNING and this process' now."""
+        from mlflow.entities import RunTag
+
+        reconcile(self.store, self.task)
+        found = [run for run in self._found() if not run.data.tags.get(TRIAL)]
+        if not found:
+            tags = {SEARCH: self.key, MODEL: self.model, **owner()}
+            run = self.store.client.create_run(self.store.experiment(self.task), run_name=self.name, tags=tags)
+            return str(run.info.run_id)
+        run_id = str(found[0].info.run_id)
+        self.store.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in owner().items()])
+        self.store.client.update_run(run_id, status="RUNNING")
+        return run_id
+
+    def _found(self) -> list[Any]:
+        same, order = f"tags.`{SEARCH}` = '{self.key}'", ["attributes.start_time ASC"]
+        runs: list[Any] = []
+        token = None
+        while True:
+            page = self.store.client.search_runs([self.store.experiment(self.task)], same, order_by=order, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def _tags(self, number: int) -> dict[str, str]:
+        return {SEARCH: self.key, TRIAL: str(number)}
+
+    def _complete(self, trial: Trial, params: Mapping[str, object], parent: str, run: Any | None) -> None:
+        from mlflow.entities import Metric, RunTag
+
+        if run is not None and STATE in run.data.tags and run.info.status == STATUS[trial.state]:
+            return
+        if run is None:
+            tags = {**self._tags(trial.number), PARENT: parent, MODEL: self.model}
+            name = f"{self.name}-{trial.number:03d}"
+            run = self.store.client.create_run(self.store.experiment(self.task), run_name=name, tags=tags)
+        now = time.time_ns() // 1_000_000
+        log_params(self.store, run, params)
+        log_rows(self.store, run, list(enumerate(trial.rows)), now)
+        value = [] if trial.value is None else [Metric("trial/value", trial.value, now, len(trial.rows))]
+        tags = {STATE: trial.state, **({"visionloop.reason": trial.reason[:5000]} if trial.reason else {})}
+        self.store.client.log_batch(run.info.run_id, metrics=value, tags=[RunTag(name, text) for name, text in tags.items()])
+        self.store.client.set_terminated(run.info.run_id, STATUS[trial.state])
+
+    def _end(self, parent: str, trials: Sequence[Trial], about: Mapping[str, str], files: Path) -> None:
+        from mlflow.entities import Metric, RunTag
+
+        known = {point.step for point in self.store.client.get_metric_history(parent, "trial/value")}
+        now = time.time_ns() // 1_000_000
+        values = [(trial.number, trial.value) for trial in trials if trial.value is not None and trial.number not in known]
+        metrics = [Metric("trial/value", value, now + number, number) for number, value in values]
+        self.store.client.log_batch(parent, metrics=metrics, tags=[RunTag(name, value) for name, value in about.items()])
+        self.store.client.log_artifacts(parent, str(files))
+        self.store.client.set_terminated(parent, "FINISHED")
