@@ -1,9 +1,7 @@
 """One predictor for evaluation, batches and serving: pixels in, probabilities or boxes out."""
 
 import time
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,27 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.errors import DataError
-from components.models import batch_norm as _batch_norm  # noqa: F401  registers the normalisation that saved networks hold
-from components.models import depthwise as _depthwise  # noqa: F401  likewise the convolution
-from components.models import folding as _folding  # noqa: F401  and the biases that folded normalisations leave
-from components.models import layers as _layers  # noqa: F401  registers the layers that a saved classifier holds
-from components.models.classifiers import fast as _fast  # noqa: F401  likewise its own
-from components.models.detectors import inference as _inference  # noqa: F401  likewise for a detector
+from components.models.saved import load_model as load_model
 
 BATCH = 32
 COLUMNS = ["image_id", "label", "x_min", "y_min", "x_max", "y_max", "confidence"]
-
-
-def load_model(path: Path) -> keras.Model:
-    """A model written by `save_model`, in Keras' safe mode. Raises DataError when the file is missing or damaged."""
-    if not path.is_file() or path.stat().st_size == 0:
-        raise DataError(f"{path} holds no model: run the train stage (`dvc repro`)")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path} is not a Keras model that can be read ({reason}): train it again") from None
 
 
 def probabilities(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

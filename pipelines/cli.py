@@ -14,7 +14,7 @@ from typing import Any
 from components.errors import VisionloopError
 from pipelines.cli_data import add_data
 from pipelines.cli_models import add_tuning
-from pipelines.cli_shared import TASKS, Handler, command, project
+from pipelines.cli_shared import TASKS, Handler, command, positive, project
 from pipelines.quiet import quiet_dependencies
 
 EXIT_CODES = """exit codes: 0 done, 1 ran but the answer is no, 2 usage or configuration, 3 bad data,
@@ -106,10 +106,13 @@ def _add_stage(commands: Any) -> None:
 def _add_models(commands: Any) -> None:
     models = command(commands, "models", "the architectures there are, with parameters and FLOPs", "visionloop models", _models)
     models.add_argument("--json", action="store_true")
-    summary = command(commands, "summary", "the layers of an architecture", "visionloop summary cnn --image-size 32 --classes 10", _summary)
-    summary.add_argument("architecture")
-    summary.add_argument("--image-size", type=int, metavar="PIXELS")
-    summary.add_argument("--classes", type=int, default=10)
+    example = "visionloop summary vgg16 --head course --frozen --image-size 32 --classes 10"
+    summary = command(commands, "summary", "the layers of an architecture, as published unless said otherwise", example, _summary)
+    summary.add_argument("architecture", help="a name that `visionloop models` shows")
+    summary.add_argument("--image-size", type=positive, metavar="PIXELS", help="side of the square it is given")
+    summary.add_argument("--classes", type=positive, metavar="N")
+    summary.add_argument("--head", choices=("published", "pooled", "course"), help="what stands on a backbone, as in params.yaml")
+    summary.add_argument("--frozen", action="store_true", help="everything below the head frozen, as a transfer begins")
     summary.add_argument("--json", action="store_true")
 
 
@@ -185,9 +188,10 @@ def _models(arguments: argparse.Namespace) -> int:
 
 
 def _summary(arguments: argparse.Namespace) -> int:
-    from pipelines.models_commands import show_summary
+    from pipelines.models_commands import Asked, show_summary
 
-    return show_summary(arguments.architecture, arguments.image_size, arguments.classes, as_json=arguments.json)
+    asked = Asked(arguments.architecture, arguments.image_size, arguments.classes, arguments.head, arguments.frozen)
+    return show_summary(asked, as_json=arguments.json)
 
 
 def _promote(arguments: argparse.Namespace) -> int:

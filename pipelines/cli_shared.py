@@ -32,3 +32,10 @@ def project() -> Any:
 def print_json(value: Any) -> None:
     """Print a command's answer as `--json` asks for it."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    return int(text)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +12,14 @@ from pipelines.paths import Paths
 
 log = logging.getLogger(__name__)
 
+WITH_SET = "params.yaml with --set"
+
 
 @contextmanager
-def overridden(paths: Paths, assignments: list[str]) -> Iterator[None]:
+def overridden(paths: Paths, assignments: list[str], derived: Callable[[settings.Settings], list[str]] = lambda _: []) -> Iterator[None]:
     """DVC reads params.yaml itself, so the file holds the overrides while the block runs.
+
+    `derived` adds assignments to those of the user, of the settings that they lead to.
 
     What it held before lies in the private folder meanwhile; a run that was killed is put right by the next one. What
     was edited by hand meanwhile stays.
@@ -23,10 +27,11 @@ def overridden(paths: Paths, assignments: list[str]) -> Iterator[None]:
     """
     kept, ours = paths.private / "params.before-set.yaml", paths.private / "params.with-set.yaml"
     _put_back(paths.params, kept, ours)
+    assignments = [*assignments, *derived(_assigned(paths.params, assignments))]
     if not assignments:
         yield
         return
-    text = _with(paths.params, assignments, "params.yaml with --set")
+    text = _with(paths.params, assignments, WITH_SET)
     _write(ours, text)
     _write(kept, paths.params.read_bytes())
     _write(paths.params, text)
@@ -50,6 +55,14 @@ def rewrite(paths: Paths, assignments: list[str]) -> None:
             _write(paths.params, _with(paths.params, assignments, "params.yaml"))
     except Timeout:
         raise UsageError(f"`visionloop run` works in {paths.root}: wait for it to end, then change params.yaml") from None
+
+
+def _assigned(params: Path, assignments: list[str]) -> settings.Settings:
+    if not assignments:
+        return settings.load(params)
+    from yaml import safe_load
+
+    return settings.parse(safe_load(_with(params, assignments, WITH_SET)), WITH_SET)
 
 
 def _with(params: Path, assignments: list[str], source: str) -> bytes:

@@ -3,6 +3,7 @@
 A registry that cannot be read never means "no champion": only MLflow's own "does not exist" does.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ Alias = Literal["champion", "challenger", "previous"]
 NAMES = {"classification": "classifier", "detection": "detector"}
 TEST_DIGEST, DATA_DIGEST = "visionloop.test_digest", "visionloop.data_digest"
 ROLLED_BACK = "visionloop.rolled_back"
+REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
 LOCK_SECONDS = 300.0
 REQUEST_SECONDS, RETRIES = 30, 2
 REMEDY = "The champion is unchanged; check the store and run the command again"
@@ -84,6 +86,27 @@ class Registry:
                 if _says_absent(error):
                     return None
                 raise
+
+    def named(self, reference: str) -> Version:
+        """The version that `models:/NAME@ALIAS` or `models:/NAME/VERSION` means.
+
+        Raises UsageError when the registry says that there is none, or the reference is of another form.
+        """
+        from mlflow.exceptions import MlflowException
+
+        found = REFERENCE.fullmatch(reference)
+        if found is None or found["name"] not in NAMES.values():
+            known = " or ".join(f"models:/{name}@champion" for name in NAMES.values())
+            raise UsageError(f"{reference!r} names no registered model: expected such as {known}, or models:/{NAMES['classification']}/3")
+        with self._service():
+            try:
+                if found["alias"]:
+                    return _version(self.store.client.get_model_version_by_alias(found["name"], found["alias"]))
+                return _version(self.store.client.get_model_version(found["name"], found["number"]))
+            except MlflowException as error:
+                if not _says_absent(error):
+                    raise
+                raise UsageError(f"{reference!r} does not exist: `visionloop ui` shows the registered versions and their aliases") from None
 
     def assign(self, version: Version, alias: Alias) -> None:
         """Let the alias name this version."""

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -12,6 +13,7 @@ from components.errors import UsageError, VisionloopError
 from pipelines import data_commands, settings
 from pipelines.overrides import overridden
 from pipelines.paths import Paths
+from pipelines.pretrained import pins
 from pipelines.report import console
 
 
@@ -24,9 +26,9 @@ def run(paths: Paths, tasks: list[str] | None, models: list[str] | None, assignm
 
     start = time.monotonic()
     paths.private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    by_content = partial(pins, paths, models)
     try:
-        with FileLock(paths.private / "run.lock", timeout=0), overridden(paths, assignments):
-            settings.load(paths.params)
+        with FileLock(paths.private / "run.lock", timeout=0), overridden(paths, assignments, by_content):
             data_commands.ensure_data(paths)
             result = _flow(paths, tasks, models)
     except Timeout:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from components.errors import UsageError
+from components.models.sizes import usual_size
 from components.train.config import TrainConfig
 from components.train.space import Knob, Space, Tune, refuse_impossible
 
@@ -68,12 +69,13 @@ class Augment:
 
 @dataclass(frozen=True)
 class Model:
-    """One entry of `models:` with the defaults of `train:` filled in."""
+    """One entry of `models:` with the defaults of `train:` and the network's usual size filled in."""
 
     name: str
     task: Task
     architecture: str
     weights: str | None
+    head: Literal["published", "pooled", "course"] | None
     image_size: int
     train_size: int | None
     train: TrainConfig
@@ -138,7 +140,7 @@ class Settings:
     run: Run
 
 
-MODEL_KEYS = ("task", "architecture", "weights", "image_size", "train_size")
+MODEL_KEYS = ("task", "architecture", "weights", "head", "image_size", "train_size")
 
 
 def load(path: Path) -> Settings:
@@ -180,7 +182,10 @@ def _model(name: str, block: Any, defaults: dict[str, Any], source: str) -> dict
     _refuse_unknown(defaults, knobs, source, "train.")
     _refuse_unknown(block, [*MODEL_KEYS, *knobs], source, f"models.{name}.")
     own = {key: value for key, value in block.items() if key in knobs}
-    return {"name": name, "train_size": None, **{key: block[key] for key in MODEL_KEYS if key in block}, "train": {**defaults, **own}}
+    about = {"train_size": None, "head": None, **{key: block[key] for key in MODEL_KEYS if key in block}}
+    if about.get("image_size") is None:
+        about["image_size"] = usual_size(str(block.get("architecture")))
+    return {"name": name, **about, "train": {**defaults, **own}}
 
 
 def _refuse_unknown(block: dict[str, Any], known: list[str], source: str, prefix: str) -> None:

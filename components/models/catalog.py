@@ -1,56 +1,107 @@
 """Every architecture by name, built ready to train and ready to serve."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import layers
 
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import UsageError
-from components.models import efficientnet_lite0
+from components.models import efficientnet_lite0, heads, transfer
+from components.models.classifiers.alexnet import alexnet
 from components.models.classifiers.cnn import cnn
+from components.models.classifiers.cnn_bn import cnn_bn
+from components.models.classifiers.cnn_flowers import cnn_flowers
+from components.models.classifiers.cnn_malaria import cnn_malaria
 from components.models.classifiers.fast import fast
+from components.models.classifiers.googlenet import googlenet
+from components.models.classifiers.lenet5 import lenet5
+from components.models.classifiers.resnet import resnet18, resnet34, resnet50
+from components.models.classifiers.vgg import vgg11, vgg13, vgg16, vgg19
 from components.models.detectors.inference import inference_model
 from components.models.detectors.yolo import build_yolo, scratch_backbone
 from components.models.folding import Bias, folded
 from components.models.layers import ResizeCrop
-from components.models.weights import load_into
+from components.models.pretrained import Weights, load
+from components.models.saved import finalise
+from components.models.sizes import usual_size
+
+log = logging.getLogger(__name__)
+
+HeadName = Literal["published", "pooled", "course"]
+SENSIBLE = 96  # pixels: three cells of the last feature maps, which stand 32 pixels apart
 
 
-def _lite0_classifier(pixels: Any, num_classes: int, dropout: float) -> Any:
-    x = layers.Dropout(dropout, name="dropout")(efficientnet_lite0.embedding(pixels))
-    return layers.Dense(num_classes, name="logits")(x)
+@dataclass(frozen=True)
+class Network:
+    """A classifier of our own, whole: (pixels, classes, dropout) -> logits; the smallest picture side it takes, in pixels."""
+
+    logits: heads.Head
+    least: int
+    what: str
 
 
-Head = Callable[[Any, int, float], Any]
-CLASSIFIERS: dict[str, Head] = {"cnn": cnn, "fast": fast, "efficientnet_lite0": _lite0_classifier}
-BACKBONES: dict[str, Callable[[Any], dict[int, Any]]] = {"yolo": scratch_backbone, "yolo_lite0": efficientnet_lite0.features}
-ARCHITECTURES: dict[str, list[str]] = {CLASSIFICATION: list(CLASSIFIERS), DETECTION: list(BACKBONES)}
-DESCRIPTIONS = {
-    "cnn": "the course's CIFAR network: three convolutions, from scratch",
-    "fast": "the best small one for a time budget, from scratch",
-    "efficientnet_lite0": "EfficientNet-Lite0, pretrained on ImageNet",
-    "yolo": "one-stage anchor-free detector, from scratch",
-    "yolo_lite0": "the same detector on an EfficientNet-Lite0 pretrained on ImageNet",
+OWN = {
+    "lenet5": Network(lenet5, 32, "LeNet-5, 1998: digits, gray"),
+    "fast": Network(fast, 28, "the best small one for a time budget"),
+    "cnn": Network(cnn, 4, "the course's CIFAR network: three convolutions"),
+    "cnn_bn": Network(cnn_bn, 4, "the course's network with batch normalisation and dropout, gray"),
+    "cnn_flowers": Network(cnn_flowers, 2, "the course's flower network: one convolution"),
+    "cnn_malaria": Network(cnn_malaria, 6, "the course's malaria network: one sigmoid unit for two classes"),
+    "alexnet": Network(alexnet, 63, "AlexNet, 2012, in one tower"),
+    "vgg11": Network(vgg11, 32, "VGG, configuration A"),
+    "vgg13": Network(vgg13, 32, "VGG, configuration B"),
+    "vgg16": Network(vgg16, 32, "VGG, configuration D"),
+    "vgg19": Network(vgg19, 32, "VGG, configuration E"),
+    "googlenet": Network(googlenet, 32, "GoogLeNet: nine inception blocks"),
+    "resnet18": Network(resnet18, 32, "ResNet of identity blocks"),
+    "resnet34": Network(resnet34, 32, "ResNet of identity blocks"),
+    "resnet50": Network(resnet50, 32, "ResNet of bottlenecks"),
 }
+LITE0 = "efficientnet_lite0"
+DETECTORS: dict[str, tuple[Callable[[Any], dict[int, Any]], str]] = {
+    "yolo": (scratch_backbone, "one-stage anchor-free detector"),
+    "yolo_lite0": (efficientnet_lite0.features, "the same on an EfficientNet-Lite0"),
+}
+DESCRIPTIONS = {
+    **{name: network.what for name, network in OWN.items()},
+    LITE0: "EfficientNet-Lite0; `weights: sample` are ImageNet's, embedded",
+    **{name: what for name, (_, what) in DETECTORS.items()},
+}
+ARCHITECTURES: dict[str, list[str]] = {CLASSIFICATION: list(dict.fromkeys([*OWN, LITE0, *transfer.NETWORKS])), DETECTION: list(DETECTORS)}
 
 
 @dataclass(frozen=True)
 class Design:
-    """What decides a network's shape; `image_size` in pixels, None for a classifier that takes any."""
+    """What decides a network's shape; `image_size` in pixels, None for a classifier that takes any.
+
+    `head`: the network whole as published, or Keras' backbone of that name under a head of ours (components.models.heads).
+    None: published where the network is one of our own.
+    """
 
     task: str
     architecture: str
     num_classes: int
     image_size: int | None
     dropout: float
+    head: HeadName | None = None
 
 
-def build(design: Design, weights: Path | None) -> tuple[keras.Model, list[str]]:
+def chosen_head(architecture: str, head: HeadName | None, *, transfers: bool) -> HeadName | None:
+    """`head` if it is said; else pooled where pretrained weights come to a backbone of Keras, published for a network of our own.
+
+    None for a detector, which has its own.
+    """
+    if head is not None or architecture in DETECTORS:
+        return head
+    return "published" if architecture in OWN and not (transfers and architecture in transfer.NETWORKS) else "pooled"
+
+
+def build(design: Design, weights: Weights | None) -> tuple[keras.Model, list[str]]:
     """The network to train and the names of its layers that hold pretrained weights.
 
     A classifier maps pixels (B, S, S, 3) uint8 to logits (B, num_classes); a detector to the raw rows of `build_yolo`.
@@ -61,8 +112,21 @@ def build(design: Design, weights: Path | None) -> tuple[keras.Model, list[str]]
     model = _classifier(design) if design.task == CLASSIFICATION else _detector(design)
     if weights is None:
         return model, []
-    filled = load_into(model, weights)
-    return folded(model, filled), filled
+    if design.task == CLASSIFICATION and design.image_size is not None and design.image_size < SENSIBLE:
+        told = "%s is pretrained on larger objects than image_size: %d shows; %d pixels and more make sense, usual are %d"
+        log.warning(told, design.architecture, design.image_size, SENSIBLE, usual_size(design.architecture))
+    head = chosen_head(design.architecture, design.head, transfers=False)
+    backbone = heads.backbone(model, head) if head in heads.HEADS else None
+    filled = load(model, backbone, design.architecture, weights)
+    quick = folded(model, filled)
+    finalise(quick)
+    return quick, filled
+
+
+def below_head(model: keras.Model, design: Design) -> list[str]:
+    """The names of the layers that a transfer begins with frozen: all but the head, or but the classes of a network published whole."""
+    new = {"logits"} if chosen_head(design.architecture, design.head, transfers=False) == "published" else heads.NAMES
+    return [layer.name for layer in model.layers if layer.name not in new]
 
 
 def serving_model(trained: keras.Model, design: Design) -> keras.Model:
@@ -90,28 +154,67 @@ def _float32_copy(trained: keras.Model, design: Design) -> keras.Model:
     try:
         copy.set_weights(trained.get_weights())
     except ValueError:
-        raise UsageError(f"{design.architecture} has one input size: leave train_size out, or choose a network that pools") from None
+        raise _one_size(design) from None
+    finalise(copy)
     return copy
 
 
+def _one_size(design: Design) -> UsageError:
+    return UsageError(f"{design.architecture} has one input size: leave train_size out, or choose a network that pools")
+
+
 def refuse_unknown(design: Design) -> None:
-    """Raise UsageError when the task does not know the architecture or the image size does not fit it."""
+    """Raise UsageError when the task does not know the architecture, or the image size or the head does not fit it."""
     known = ARCHITECTURES[design.task]
     if design.architecture not in known:
-        every = [name for names in ARCHITECTURES.values() for name in names]
-        near = get_close_matches(design.architecture, every, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near and near[0] in known else ""
-        raise UsageError(f"no architecture {design.architecture!r} for {design.task}; known: {', '.join(known)}.{hint}")
-    if design.task == DETECTION and (design.image_size is None or design.image_size % 32):
-        raise UsageError(f"image_size is {design.image_size} pixels, a detector needs a multiple of 32, such as 320")
+        raise UsageError(f"no architecture {design.architecture!r} for {design.task}; known: {_known(design)}")
+    if design.task == DETECTION:
+        if design.head is not None:
+            raise UsageError(f"head is {design.head}, but {design.architecture} is a detector: leave head out")
+        if design.image_size is None or design.image_size % 32:
+            raise UsageError(f"image_size is {design.image_size} pixels, a detector needs a multiple of 32, such as 320")
+        return
+    head = chosen_head(design.architecture, design.head, transfers=False)
+    if head == "published" and design.architecture not in OWN:
+        raise UsageError(f"head is published, but {design.architecture} is a backbone: choose pooled or course, or leave head out")
+    if head != "published" and design.architecture not in (LITE0, *transfer.NETWORKS):
+        raise UsageError(f"head is {head}, but {design.architecture} is no backbone of another head: leave head out")
+    least = OWN[design.architecture].least if head == "published" else 1
+    if design.image_size is not None and design.image_size < least:
+        usual = usual_size(design.architecture)
+        raise UsageError(f"image_size is {design.image_size} pixels, {design.architecture} needs {least} at least; usual are {usual}")
+
+
+def _known(design: Design) -> str:
+    every = [name for names in ARCHITECTURES.values() for name in names]
+    near = get_close_matches(design.architecture, every, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near and near[0] in ARCHITECTURES[design.task] else ""
+    if design.task == DETECTION:
+        return f"{', '.join(DETECTORS)}.{hint}"
+    return f"{', '.join([*OWN, LITE0])}, and those of keras.applications, such as mobilenet_v2 (`visionloop models`).{hint}"
 
 
 def _classifier(design: Design) -> keras.Model:
     pixels = keras.Input((design.image_size, design.image_size, 3), dtype="uint8", name="image")
-    logits = CLASSIFIERS[design.architecture](pixels, design.num_classes, design.dropout)
+    try:
+        logits = _logits(design, pixels)
+    except ValueError:
+        if design.image_size is None:  # a dense layer cannot know how many positions it will read
+            raise _one_size(design) from None
+        raise
     return keras.Model(pixels, layers.Activation("linear", dtype="float32", name="logits_float32")(logits), name=design.architecture)
+
+
+def _logits(design: Design, pixels: Any) -> Any:
+    head = chosen_head(design.architecture, design.head, transfers=False)
+    if head not in heads.HEADS:
+        return OWN[design.architecture].logits(pixels, design.num_classes, design.dropout)
+    lite0 = design.architecture == LITE0
+    maps = efficientnet_lite0.last_maps(pixels) if lite0 else transfer.features(design.architecture, pixels)
+    return heads.HEADS[head](maps, design.num_classes, design.dropout)
 
 
 def _detector(design: Design) -> keras.Model:
     assert design.image_size is not None
-    return build_yolo(design.num_classes, design.image_size, BACKBONES[design.architecture])
+    backbone, _ = DETECTORS[design.architecture]
+    return build_yolo(design.num_classes, design.image_size, backbone)

@@ -57,10 +57,15 @@ def features(pixels: Any) -> dict[int, Any]:
     return maps
 
 
-def embedding(pixels: Any) -> Any:
-    """The pooled features a classification head stands on, (B, 1280), of pixels (B, H, W, 3) in 0..255."""
+def last_maps(pixels: Any) -> Any:
+    """The feature maps a classification head stands on, (B, H/32, W/32, 1280), of pixels (B, H, W, 3) in 0..255."""
     x = layers.Conv2D(HEAD_CHANNELS, 1, use_bias=False, name="head")(features(pixels)[32])
-    return layers.GlobalAveragePooling2D(name="pool")(_normalised(x, "head"))
+    return _normalised(x, "head")
+
+
+def embedding(pixels: Any) -> Any:
+    """The same pooled, (B, 1280)."""
+    return layers.GlobalAveragePooling2D(name="pool")(last_maps(pixels))
 
 
 def build_imagenet(image_size: int = 224) -> keras.Model:

@@ -27,4 +27,7 @@ def unfreeze_from(model: keras.Model, pretrained: list[str], start: str | None) 
     learning = set(names[first:])
     for layer in model.layers:
         if layer.name in pretrained:
-            layer.trainable = layer.name in learning and not isinstance(layer, keras.layers.BatchNormalization)
+            layer.trainable = layer.name in learning
+            for part in layer._flatten_layers():  # a block of Keras' ConvNeXt is a model of its own
+                if isinstance(part, keras.layers.BatchNormalization):
+                    part.trainable = False

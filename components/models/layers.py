@@ -1,6 +1,6 @@
-"""Layers that bring an image of any size to a model's size inside the graph, so that a saved model takes photographs.
+"""The project's own layers that a saved model holds: photographs of any size in, RGB in whatever form a network wants.
 
-They agree with `components.data.decode` in geometry; pixels differ only by the resampling filter.
+`Letterbox` and `ResizeCrop` agree with `components.data.decode` in geometry; pixels differ only by the resampling filter.
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 PADDING = 114
+LUMA = (0.299, 0.587, 0.114)  # of R, G and B (ITU-R BT.601); adds up to 1, so that a gray picture keeps its values
 
 
 def letterbox_geometry(height: Any, width: Any, size: int) -> tuple[Any, Any, Any, Any]:
@@ -73,3 +74,33 @@ class ResizeCrop(_ToSquare):
         top, left = (height - self.size) // 2, (width - self.size) // 2
         squares = _resized(pixels, height, width)[:, top : top + self.size, left : left + self.size]
         return tf.ensure_shape(squares, (None, self.size, self.size, 3))
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
+class Gray(keras.layers.Layer):  # type: ignore[misc]
+    """RGB (B, H, W, 3) of any dtype -> luma (B, H, W, 1) float32 on the same scale."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+
+    def call(self, pixels: Any) -> Any:
+        """The weighted sum of the three channels."""
+        return keras.ops.sum(keras.ops.cast(pixels, "float32") * keras.ops.array(LUMA, "float32"), axis=-1, keepdims=True)
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
+class BlueFirst(keras.layers.Layer):  # type: ignore[misc]
+    """RGB (B, H, W, 3) -> BGR, as networks trained by Caffe expect it."""
+
+    def call(self, pixels: Any) -> Any:
+        """The same values, the channels in reverse."""
+        return pixels[..., ::-1]
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
+class TwoLogits(keras.layers.Layer):  # type: ignore[misc]
+    """The one output z of a sigmoid unit (B, 1) -> logits (B, 2): (0, z), since softmax((0, z)) = (1 - sigmoid(z), sigmoid(z))."""
+
+    def call(self, unit: Any) -> Any:
+        """No parameters: the rest of the system sees two classes like any other number of them."""
+        return keras.ops.concatenate([keras.ops.zeros_like(unit), unit], axis=-1)

@@ -15,7 +15,7 @@ from components.data import tables
 from components.errors import UsageError
 from pipelines.digest import sha256
 from pipelines.paths import Paths
-from pipelines.pretrained import weights_file
+from pipelines.pretrained import pretrained
 from pipelines.stages import batch_size
 from pipelines.stages.examples import Dataset, examples
 from pipelines.stages.models import parameters
@@ -48,13 +48,15 @@ class Job:
 class Prepared:
     """A network ready to be trained; `pretrained` names its layers that hold weights already, `key` this very training.
 
-    `model` is what was asked for, with a number in place of `batch_size: auto`.
+    `model` is what was asked for, with a number in place of `batch_size: auto`; `weights_sha256` that of the file the
+    pretrained weights came from, None where there is none.
     """
 
     model: "Model"
     design: "Design"
     network: "keras.Model"
     pretrained: list[str]
+    weights_sha256: str | None
     goal: "Goal"
     batches: "tuple[TrainingBatches, ValidationBatches]"
     precision: str
@@ -73,18 +75,20 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     from components.train.replicas import choose
 
     model, config = job.model, job.model.train
-    design = catalog.Design(model.task, model.architecture, len(job.dataset.classes), model.image_size, config.dropout)
+    head = catalog.chosen_head(model.architecture, model.head, transfers=model.weights is not None)
+    design = catalog.Design(model.task, model.architecture, len(job.dataset.classes), model.image_size, config.dropout, head)
     catalog.refuse_unknown(design)
     _refuse_train_size(model)
     policy = precision.prepare(config.mixed_precision, job.seed)
     flexible = replace(design, image_size=None) if model.train_size else design
-    weights = weights_file(paths, model.weights)
+    start = pretrained(paths, model.weights)
+    digest = start.sha256 if start else None
     augmentation = json.loads((paths.augment(model.task) / "policy.json").read_text(encoding="utf-8"))
-    decisive = [parameters(model), job.seed, augmentation, policy, sha256(weights) if weights else None]
+    decisive = [parameters(model), job.seed, augmentation, policy, digest]
     replicas = choose(config.strategy, os.environ, log.info)
     with replicas.together():
         replicas.refuse_difference(json.dumps(decisive, sort_keys=True, default=str))
-        network, pretrained = catalog.build(flexible, weights)
+        network, filled = catalog.build(flexible, start.source if start else None)
     key = _key(paths, job, decisive)
     if config.batch_size == "auto":
         size = batch_size.remembered(paths, model.name, key) or batch_size.affordable(model, design, len(job.dataset.part("train")))
@@ -93,7 +97,7 @@ def prepare(paths: Paths, job: Job) -> Prepared:
         replicas.refuse_difference(key)
     batches = _batches(paths, job, augmentation)
     goal = _goal(job, design, batches[0].examples.targets)
-    return Prepared(job.model, design, network, pretrained, goal, batches, policy, key, replicas)
+    return Prepared(job.model, design, network, filled, digest, goal, batches, policy, key, replicas)
 
 
 def _refuse_train_size(model: "Model") -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, UsageError
-from components.models.catalog import ARCHITECTURES, DESCRIPTIONS, Design, build, serving_model
+from components.models.catalog import ARCHITECTURES, DESCRIPTIONS, OWN, Design, below_head, build, chosen_head, serving_model
+from components.models.summary import unallocated
 
 CNN = Design(CLASSIFICATION, "cnn", 3, 32, 0.0)
 YOLO = Design(DETECTION, "yolo", 2, 64, 0.0)
@@ -26,24 +27,35 @@ def answer(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(pixels, training=False))
 
 
-@pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in ARCHITECTURES.items() for name in names])
+@pytest.mark.parametrize(
+    ("task", "name"), [(task, name) for task, names in ARCHITECTURES.items() for name in names if name in DESCRIPTIONS]
+)
 def test_every_architecture_takes_uint8_and_answers_float32(task, name):
-    model, filled = build(Design(task, name, 3, 64, 0.1), None)
+    model, filled = unallocated(lambda: build(Design(task, name, 3, 64, 0.1), None))
     assert filled == []
     assert model.input_shape == (None, 64, 64, 3) and model.inputs[0].dtype == "uint8" and model.outputs[0].dtype == "float32"
     anchors = 8 * 8 + 4 * 4 + 2 * 2
     assert model.output_shape == ((None, 3) if task == CLASSIFICATION else (None, anchors, 4 + 3))
 
 
-def test_every_architecture_is_described():
-    assert set(DESCRIPTIONS) == {name for names in ARCHITECTURES.values() for name in names}
+def test_every_network_of_our_own_is_described_and_those_of_keras_are_there():
+    every = {name for names in ARCHITECTURES.values() for name in names}
+    assert set(OWN) | {"efficientnet_lite0", "yolo", "yolo_lite0"} == set(DESCRIPTIONS) <= every
+    assert {"mobilenet_v2", "resnet50_v2", "densenet121", "convnext_tiny"} <= every
 
 
 @pytest.mark.parametrize(
     ("design", "message"),
     [
         (replace(CNN, architecture="efficientnet_lit0"), "Did you mean 'efficientnet_lite0'"),
-        (replace(CNN, architecture="yolo"), r"'yolo' for classification; known: cnn, .*\.$"),
+        (replace(CNN, architecture="yolo"), r"'yolo' for classification; known: lenet5, cnn, .*mobilenet_v2 \(`visionloop models`\)\.$"),
+        (replace(CNN, architecture="resnet34_v2"), "Did you mean 'resnet"),
+        (replace(CNN, head="course"), "head is course, but cnn is no backbone"),
+        (replace(CNN, architecture="mobilenet_v2", head="published"), "head is published, but mobilenet_v2 is a backbone"),
+        (replace(CNN, architecture="lenet5", image_size=31), "31 pixels, lenet5 needs 32 at least; usual are 32"),
+        (replace(CNN, architecture="inception_v3", image_size=74), "74 pixels, inception_v3 needs 75 at least; usual are 299"),
+        (replace(CNN, image_size=None), "one input size: leave train_size out"),
+        (replace(YOLO, head="pooled"), "yolo is a detector: leave head out"),
         (replace(YOLO, architecture="yolo_lite"), "known: yolo, yolo_lite0. Did you mean 'yolo_lite0'"),
         (replace(YOLO, image_size=100), "100 pixels, a detector needs a multiple of 32"),
         (replace(YOLO, image_size=None), "multiple of 32"),
@@ -118,3 +130,46 @@ def test_a_network_of_one_size_cannot_be_trained_at_another():
     flexible, _ = build(replace(CNN, image_size=16), None)
     with pytest.raises(UsageError, match="leave train_size out"):
         serving_model(flexible, CNN)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head", "transfers", "expected"),
+    [
+        ("vgg16", None, False, "published"),
+        ("vgg16", None, True, "pooled"),
+        ("vgg16", "published", True, "published"),
+        ("resnet18", None, True, "published"),  # Keras has none
+        ("mobilenet_v2", None, False, "pooled"),
+        ("efficientnet_lite0", "course", True, "course"),
+        ("yolo", None, True, None),
+    ],
+)
+def test_weights_decide_which_of_two_networks_a_name_means(architecture, head, transfers, expected):
+    assert chosen_head(architecture, head, transfers=transfers) == expected
+
+
+def test_what_a_transfer_begins_with_frozen_is_all_but_the_head():
+    course = Design(CLASSIFICATION, "mobilenet_v2", 10, 32, 0.0, "course")
+    model, _ = build(course, None)
+    learning = {layer.name for layer in model.layers if layer.weights} - set(below_head(model, course))
+    assert learning == {"dense1", "dense2", "logits"}
+    model, _ = build(CNN, None)
+    assert {layer.name for layer in model.layers if layer.weights} - set(below_head(model, CNN)) == {"logits"}
+
+
+@pytest.mark.parametrize("size", [None, 96])
+def test_a_backbone_that_is_pooled_takes_any_size(size):
+    model, _ = build(Design(CLASSIFICATION, "mobilenet_v2", 3, size, 0.0), None)
+    assert model.input_shape == (None, size, size, 3) and model.output_shape == (None, 3)
+
+
+def test_small_pictures_for_a_pretrained_network_are_warned_of(tmp_path, caplog):
+    ones = {f"stem_bn/{name}": np.ones(32, np.float32) for name in ("gamma", "beta", "moving_mean", "moving_variance")}
+    np.savez(tmp_path / "w.npz", **ones)
+    lite0 = Design(CLASSIFICATION, "efficientnet_lite0", 3, 64, 0.0)
+    build(lite0, tmp_path / "w.npz")
+    assert "image_size: 64 shows; 96 pixels and more make sense, usual are 224" in caplog.text
+    caplog.clear()
+    build(replace(lite0, image_size=96), tmp_path / "w.npz")
+    build(replace(lite0, image_size=64), None)
+    assert not caplog.text

@@ -23,6 +23,7 @@ def flops(layer: keras.Layer, *shape: int) -> int:
         (layers.Conv2D(16, 5, strides=2, padding="same"), (11, 12, 8), 2 * 5 * 5 * 8 * 16 * 6 * 6),
         (layers.Conv2D(16, 3, groups=4, padding="same"), (10, 10, 8), 2 * 3 * 3 * 2 * 16 * 100),
         (layers.DepthwiseConv2D(3, strides=2, padding="same"), (10, 10, 8), 2 * 3 * 3 * 8 * 25),
+        (layers.SeparableConv2D(16, 3, padding="same"), (10, 10, 8), (2 * 3 * 3 * 8 + 2 * 8 * 16) * 100),
         (layers.Dense(7), (5,), 2 * 5 * 7),
         (layers.BatchNormalization(), (10, 10, 8), 0),
         (layers.MaxPooling2D(2), (10, 10, 8), 0),
@@ -46,8 +47,8 @@ def test_a_row_tells_shape_and_parameters_frozen_ones_too():
     norm.trainable = False
     model = keras.Model(pixels, norm(layers.Conv2D(3, 1, name="conv")(pixels)))
     assert rows(model)[1:] == [
-        LayerRow("conv", "Conv2D", (4, 4, 3), 9, 2 * 2 * 3 * 16),
-        LayerRow("norm", "BatchNormalization", (4, 4, 3), 12, 0),
+        LayerRow("conv", "Conv2D", (4, 4, 3), "⌊(4 + 2·0 − 1)/1⌋ + 1 = 4", 9, 9, 2 * 2 * 3 * 16, 1),
+        LayerRow("norm", "BatchNormalization", (4, 4, 3), "", 12, 0, 0, 1),
     ]
 
 
