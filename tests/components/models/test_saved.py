@@ -12,6 +12,7 @@ from components.data.tables import CLASSIFICATION
 from components.errors import DataError
 from components.models.batch_norm import BatchNormalization
 from components.models.catalog import Design, build, serving_model
+from components.models.folding import Bias, folded
 from components.models.layers import BlueFirst, Gray, TwoLogits
 from components.models.saved import fill_from, keras_name, load_model, named_layers
 from components.train.saving import save_model
@@ -83,6 +84,23 @@ def test_layers_enter_by_name_and_the_classes_start_anew(trained):
                 (a == b).all() for a, b in zip(other.get_layer(name).get_weights(), model.get_layer(name).get_weights(), strict=True)
             )
         assert classes == 7 or (np.asarray(other.get_layer("logits").kernel) != np.asarray(model.get_layer("logits").kernel)).any()
+
+
+def test_normalisations_that_were_folded_come_back_as_what_they_did(tmp_path):
+    design = Design(CLASSIFICATION, "resnet18", 3, 32, 0.0)
+    model, _ = build(design, None)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+    quick = folded(model, [layer.name for layer in model.layers])
+    assert "conv1_bn" in {layer.name for layer in quick.layers if isinstance(layer, Bias)}
+    save_model(serving_model(quick, design), tmp_path / "model.keras")
+    other, filled = build(replace(design, num_classes=5), tmp_path / "model.keras")
+    assert set(filled) == {layer.name for layer in other.layers if layer.weights} - {"logits"}
+    pixels = rng.integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    seen = [np.asarray(keras.Model(one.input, one.get_layer("pool5").output)(pixels, training=False)) for one in (model, other)]
+    assert np.ptp(seen[0]) > 0.1 and np.abs(seen[0] - seen[1]).max() < 1e-4 * np.abs(seen[0]).max()
 
 
 def test_what_another_input_size_leaves_unlike_is_named(trained, caplog):
