@@ -17,6 +17,7 @@ from components.errors import UsageError
 
 Watch = Callable[[str, Any], None]
 
+GRAPHS = (keras.Sequential, keras.Function)
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 BETWEEN = (  # they compute nothing new: the map before them shows more
     layers.MaxPooling2D,
@@ -94,7 +95,14 @@ class Trace:
 
 
 def trace(model: keras.Model, pixels: NDArray[np.uint8], watch: Watch = lambda name, output: None) -> Trace:
-    """Run `model` on pixels (B, S, S, 3) uint8, layer by layer; `watch(name, output)` sees each output before it is used."""
+    """Run `model` on pixels (B, S, S, 3) uint8, layer by layer; `watch(name, output)` sees each output before it is used.
+
+    Raises UsageError for a model that is no graph of layers, such as one whose `call` is written by hand.
+    """
+    if not isinstance(model, GRAPHS):
+        raise UsageError(
+            f"the network is a {type(model).__name__}, expected a functional or sequential Keras model: its layers cannot be seen"
+        )
     walk = _Walk(watch)
     output = walk.run(model, tf.cast(pixels, model.inputs[0].dtype))
     walk.found.scores = _before_activation(*walk.last, output)
@@ -117,7 +125,7 @@ class _Walk:
         return model._run_through_graph(inputs, call_fn=self.call)
 
     def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(layer, keras.Sequential | keras.Function):
+        if isinstance(layer, GRAPHS):
             return self.run(layer, args[0])
         output = layer(*args, **kwargs)
         if isinstance(output, tf.Tensor):

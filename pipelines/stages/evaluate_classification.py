@@ -36,7 +36,7 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     rows.to_parquet(folder / "predictions.parquet", index=False)
     rows[["image_id", "label"]].to_parquet(folder / "truth.parquet", index=False)
     _draw(settings, classes, test, folder / "pictures")
-    _look_inside(model, classes, test, folder / "pictures")
+    _look_inside(model, (classes, len(about["classes"])), test, folder / "pictures")
     recalls = classification.per_class(test[2], test[1].argmax(axis=1), classes)
     return Findings(metrics, recalls, {}, latency_ms(model, test[0], knobs.latency_images))
 
@@ -67,11 +67,13 @@ def _draw(settings: "Settings", classes: list[str], test: tuple[Any, Any, Any], 
         pictures.gallery([np.asarray(shown[i]) for i in rows], captions, title, folder / f"{name}.png")
 
 
-def _look_inside(model: Any, classes: list[str], test: tuple[Any, Any, Any], folder: Path) -> None:
-    shown, found, truth = test
+def _look_inside(model: Any, named: tuple[list[str], int], test: tuple[Any, Any, Any], folder: Path) -> None:
+    """The classes are named, the first few of them known to the model."""
+    (classes, known), (shown, found, truth) = named, test
     worst = _worst(found, truth)[: inside.ERRORS]
     answers = np.stack([found.argmax(axis=1)[worst], truth[worst]], axis=1)
     captions = [f"{classes[guess]} {found[i, guess]:.0%}, is {classes[true]}" for i, (guess, true) in zip(worst, answers, strict=True)]
+    answers[answers >= known] = -1
     inside.draw_errors(model, np.asarray(shown[worst]), answers, captions, folder / "gradcam.png")
     if len(shown):
         inside.draw_layers(model, np.asarray(shown[0]), f"a test image: {classes[truth[0]]}", folder)

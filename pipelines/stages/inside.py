@@ -20,9 +20,9 @@ ERRORS = 8  # shown with heat
 
 
 def draw_layers(model: Any, photograph: NDArray[np.uint8], title: str, folder: Path) -> None:
-    """Write feature_maps.png of one photograph (S, S, 3) uint8, and filters.png; nothing for a network without convolutions."""
-    done = trace(model, photograph[None])
+    """Write feature_maps.png of one photograph (S, S, 3) uint8, and filters.png; nothing where there is no convolution to be seen."""
     try:
+        done = trace(model, photograph[None])
         first = filters.first_filters(done)
     except UsageError as error:
         log.info("no feature maps: %s", error)
@@ -36,9 +36,9 @@ def draw_layers(model: Any, photograph: NDArray[np.uint8], title: str, folder: P
 def draw_errors(model: Any, shown: NDArray[np.uint8], answers: NDArray[np.integer], captions: Sequence[str], path: Path) -> None:
     """Write the Grad-CAM of wrongly classified photographs (N, S, S, 3): for the predicted class and for the true one.
 
-    answers (N, 2): predicted and true class. A class that the model has never heard of has no heat.
+    answers (N, 2): predicted and true class. A class that the model has never heard of, -1, has no heat.
     """
-    known = answers < model.output_shape[-1]
+    known = answers >= 0
     try:
         heat = grad_cam(model, shown, np.where(known, answers, 0)) if len(shown) else np.zeros((0, 2, 1, 1), np.float32)
     except UsageError as error:

@@ -5,7 +5,7 @@ import pytest
 
 from components.augment.audit import Case, of_policy
 from components.augment.augmenter import Augmenter, Example
-from components.augment.preview import ACCENT, LIME, PAPER, RED, draw, sheet, worst_sheet
+from components.augment.preview import ACCENT, LIME, PAPER, RED, draw, sample_sheet, sheet, worst_sheet
 
 SIZE = 160
 RED_SQUARE = np.array([[0, 0.1, 0.2, 0.5, 0.6]], np.float32)
@@ -81,3 +81,17 @@ def test_any_name_and_any_number_of_cases_can_be_shown():
     for count in (0, 1, 5):
         page = worst_sheet([case] * count, ["a very long name of a file " * 9 + "ünïcode 苹果.png"], "t" * 500)
         assert page.ndim == 3 and page.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("count", "columns"), [(0, 8), (1, 8), (8, 8), (9, 8), (5, 2)])
+def test_a_sample_stands_in_rows_in_the_given_order(count: int, columns: int):
+    shown = [example(20 * number + 30, np.zeros((0, 5), np.float32)) for number in range(count)]
+    page = sample_sheet(shown, ["name"] * count, "title", columns)
+    middles = [tuple(np.argwhere((page == 20 * number + 30).all(axis=2)).mean(axis=0).round()) for number in range(count)]
+    rows = [middles[start : start + columns] for start in range(0, count, columns)]
+    assert all(row == sorted(row, key=lambda place: place[1]) and len({place[0] for place in row}) == 1 for row in rows)
+    assert [row[0][0] for row in rows] == sorted({place[0] for place in middles})
+
+
+def test_a_sample_shows_its_boxes():
+    assert holds(sample_sheet([example()], ["a"], "title"), LIME)

@@ -33,3 +33,41 @@ def test_the_same_history_gives_the_same_bytes_and_another_best_epoch_another_pi
         draw_curves(HISTORY, best, "tiny", tmp_path / f"{name}.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert np.any(cv2.imread(str(tmp_path / "a.png")) != cv2.imread(str(tmp_path / "c.png")))
+
+
+BLUE, STEEL = (31, 119, 180), (176, 196, 222)  # training; frozen, before it is made pale
+
+
+def drawn(tmp_path, history, **how):
+    draw_curves(history, 0, "tiny", tmp_path / "c.png", **how)
+    return cv2.imread(str(tmp_path / "c.png"))[:, :, ::-1].astype(int)
+
+
+def test_wide_losses_have_a_logarithmic_axis(tmp_path):
+    """On it a loss that falls by the same factor every epoch falls by the same height; on a linear one it would not."""
+    epochs = np.arange(5)
+    plain = {"epoch": epochs, "learning_rate": 0.1}
+    wide = pd.DataFrame({**plain, "train/loss": 100.0 * 0.1**epochs, "val/loss": 100.0})
+    near = pd.DataFrame({**plain, "train/loss": 1.0 * 0.9**epochs, "val/loss": 1.0})
+    for history, first_half in ((wide, 0.5), (near, 0.5)):
+        rows = np.argwhere(np.abs(drawn(tmp_path, history)[:, :480] - BLUE).max(axis=2) <= 12)
+        line = rows[(rows[:, 1] > 40) & (rows[:, 0] > 60)]
+        left, right = line[:, 1].min(), line[:, 1].max()
+        middle = line[np.abs(line[:, 1] - (left + right) / 2) <= 1, 0].mean()
+        low, high = line[line[:, 1] <= left + 2, 0].mean(), line[line[:, 1] >= right - 2, 0].mean()
+        assert (middle - low) / (high - low) == pytest.approx(first_half, abs=0.08)
+
+
+@pytest.mark.parametrize(("frozen", "shaded"), [(None, False), (0, False), (1, True), (2, True), (3, False)])
+def test_the_epochs_with_frozen_layers_are_shaded(tmp_path, frozen, shaded):
+    picture = drawn(tmp_path, HISTORY, fine_tuned_from=frozen)
+    pale = np.round(np.array(STEEL) * 0.35 + 255 * 0.65)
+    share = (np.abs(picture[40:300] - pale).max(axis=2) <= 2).mean()
+    assert (share > 0.1) == shaded
+    if shaded:
+        assert share == pytest.approx(frozen / 3 * 0.88, abs=0.1)
+
+
+def test_losses_that_are_no_number_are_left_out(tmp_path):
+    nothing = HISTORY.assign(**{"train/loss": np.nan, "val/loss": np.inf})
+    assert drawn(tmp_path, nothing).shape == (350, 1500, 3)
