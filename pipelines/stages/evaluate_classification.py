@@ -23,20 +23,21 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     model_file, folder = files
     knobs, size, classes = settings.evaluate, about["params"]["image_size"], every_class(about["classes"], dataset.classes)
     model = load_model(model_file)
-    metrics, frames, test = {}, [], None
+    metrics, frames, test, groups = {}, [], None, []
     for split in SPLITS:
         images = dataset.part(split)
         shown = pixels(paths, images, dataset.task, size)
         found, truth = _widened(probabilities(model, shown), len(classes)), class_targets(images["label"].tolist(), classes)
         metrics[split] = classification.class_metrics(truth, found, knobs.top_k, knobs.calibration_bins)
         frames.append(_rows(images, found, classes))
-        test = (shown, found, truth)
+        test, groups = (shown, found, truth), images["group_id"].tolist()
     assert test is not None
     rows = pd.concat(frames, ignore_index=True)
     rows.to_parquet(folder / "predictions.parquet", index=False)
     rows[["image_id", "label"]].to_parquet(folder / "truth.parquet", index=False)
     _draw(settings, classes, test, folder / "pictures")
-    _look_inside(model, (classes, len(about["classes"])), test, folder / "pictures")
+    worst = _first_of_each(groups, _worst(*test[1:]))[: inside.ERRORS]
+    _look_inside(model, (classes, len(about["classes"])), test, worst, folder / "pictures")
     recalls = classification.per_class(test[2], test[1].argmax(axis=1), classes)
     return Findings(metrics, recalls, {}, latency_ms(model, test[0], knobs.latency_images))
 
@@ -67,10 +68,9 @@ def _draw(settings: "Settings", classes: list[str], test: tuple[Any, Any, Any], 
         pictures.gallery([np.asarray(shown[i]) for i in rows], captions, title, folder / f"{name}.png")
 
 
-def _look_inside(model: Any, named: tuple[list[str], int], test: tuple[Any, Any, Any], folder: Path) -> None:
-    """The classes are named, the first few of them known to the model."""
+def _look_inside(model: Any, named: tuple[list[str], int], test: tuple[Any, Any, Any], worst: Any, folder: Path) -> None:
+    """The classes are named, the first few of them known to the model; `worst` are the rows shown with heat."""
     (classes, known), (shown, found, truth) = named, test
-    worst = _worst(found, truth)[: inside.ERRORS]
     answers = np.stack([found.argmax(axis=1)[worst], truth[worst]], axis=1)
     captions = [f"{classes[guess]} {found[i, guess]:.0%}, is {classes[true]}" for i, (guess, true) in zip(worst, answers, strict=True)]
     answers[answers >= known] = -1
@@ -83,6 +83,11 @@ def _worst(found: Any, truth: Any) -> Any:
     """The rows answered wrongly, the most confident first."""
     wrong = np.flatnonzero(found.argmax(axis=1) != truth)
     return wrong[np.argsort(-found.max(axis=1)[wrong], kind="stable")]
+
+
+def _first_of_each(groups: list[Any], rows: Any) -> Any:
+    """The rows without those that show what an earlier one shows."""
+    return rows[np.sort(np.unique(np.array([groups[row] for row in rows], str), return_index=True)[1])]
 
 
 def _caption(classes: list[str], truth: int, predicted: int, confidence: float) -> str:

@@ -49,5 +49,5 @@ def draw_errors(model: Any, shown: NDArray[np.uint8], answers: NDArray[np.intege
         pictures.heat_panel(photograph, list(pair), caption, "firebrick")
         for photograph, pair, caption in zip(shown, pairs, captions, strict=True)
     ]
-    title = "the most confident errors (Grad-CAM): what speaks for the predicted class, and what for the true one"
+    title = "the most confident errors, one a group (Grad-CAM): what speaks for the predicted class, and what for the true one"
     pictures.draw_panels(panels, title if panels else "the most confident errors: none", path, columns=2)
