@@ -177,7 +177,7 @@ class _Search:
 
         name, number = self.plan.model.name, trial.number
         model = self._model(trial.params)
-        log.info("%s trial %d/%d: %s", name, number + 1, self.plan.trials, told(trial.params))
+        log.info("%s trial %d (of %d): %s", name, number, self.plan.trials, told(trial.params))
         live = self.runs.trial(number, parameters(model))
         place = self.folder / "checkpoints" / f"{number:04d}"
         try:
@@ -196,7 +196,7 @@ class _Search:
             _forget_network()
         checkpoint.remove(place)
         done = self.study.trials[number]
-        log.info("%s trial %d/%d: %s", name, number + 1, self.plan.trials, how_it_ended(done, self.plan.space.metric))
+        log.info("%s trial %d (of %d): %s", name, number, self.plan.trials, how_it_ended(done, self.plan.space.metric))
         self.runs.ended(done, parameters(model))
 
     def _train(self, model: Model, number: int, place: Path, live: Any) -> float:
@@ -210,7 +210,7 @@ class _Search:
         def report(epoch: int, numbers: dict[str, float]) -> None:
             told_numbers = "  ".join(f"{key} {value:.4g}" for key, value in numbers.items())
             log.info(
-                "%s trial %d/%d epoch %d/%d: %s", model.name, number + 1, self.plan.trials, epoch + 1, model.train.epochs, told_numbers
+                "%s trial %d (of %d) epoch %d/%d: %s", model.name, number, self.plan.trials, epoch + 1, model.train.epochs, told_numbers
             )
             if live:
                 live.log_epoch(epoch, numbers)
