@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ def find(paths: Paths, name: str, out: Path | None) -> dict[str, Any]:
     dataset = read_dataset(paths, model.task)
     if dataset.is_absent or dataset.part("train").empty:
         raise DataError(f"data/{model.task} has no images to train {name} on: see `visionloop data check`")
-    prepared = prepare(paths, Job(model, dataset, knobs.seed, ""))
+    alone = replace(model, train=replace(model.train, strategy="single"))
+    prepared = prepare(paths, Job(alone, dataset, knobs.seed, ""))
     config = model.train
     phases = [("learning_rate", config.learning_rate)]
     if prepared.pretrained and config.frozen_epochs:

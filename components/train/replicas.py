@@ -75,6 +75,11 @@ class Replicas:
         part = size // self.workers
         return slice(self.worker * part, (self.worker + 1) * part)
 
+    def shareable(self, size: int) -> int:
+        """The chief's batch size, lowered to one that the devices can share equally; one image a device at least."""
+        size = int(self.chiefs(size))
+        return max(size - size % self.count, self.count)
+
     def split(self, *arrays: NDArray[Any]) -> tuple[Any, ...]:
         """Arrays (B, ...) of this worker as values for `graph`: to each device its rows."""
         if self.local == 1:

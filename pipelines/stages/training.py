@@ -87,14 +87,14 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     decisive = [parameters(model), job.seed, augmentation, policy, digest]
     replicas = choose(config.strategy, os.environ, log.info)
     with replicas.together():
-        replicas.refuse_difference(json.dumps(decisive, sort_keys=True, default=str))
+        replicas.refuse_difference(_key(paths, job, [*decisive, _sources()]))
         network, filled = catalog.build(flexible, start.source if start else None)
-    key = _key(paths, job, decisive)
+    key = _key(paths, job, [*decisive, _loaded()])
     if config.batch_size == "auto":
         size = batch_size.remembered(paths, model.name, key) or batch_size.affordable(model, design, len(job.dataset.part("train")))
+        with replicas.together():
+            size = replicas.shareable(size)
         job, key = replace(job, model=replace(model, train=replace(config, batch_size=size))), f"{key}/{size}"
-    with replicas.together():
-        replicas.refuse_difference(key)
     batches = _batches(paths, job, augmentation)
     goal = _goal(job, design, batches[0].examples.targets)
     return Prepared(job.model, design, network, filled, digest, goal, batches, policy, key, replicas)
@@ -130,21 +130,28 @@ def _goal(job: Job, design: "Design", targets: "NDArray[Any]") -> "Goal":
 
 
 def _key(paths: Paths, job: Job, decisive: list[Any]) -> str:
-    """The SHA-256 of everything that decides a training's result: parameters, data, weights and code.
+    """The SHA-256 of everything that decides a training's result: what is `decisive`, and the data.
 
-    Only a checkpoint of the same key is continued.
+    Only a checkpoint of the same key is continued, and only workers of the same key train together.
     """
     import keras
     import tensorflow as tf
 
     folder = paths.split(job.model.task)
     tables_read = [sha256(folder / name) for name in ("images.parquet", "boxes.parquet", "classes.json")]
-    code = {name: sha256(Path(file)) for name, file in _own_code()}
-    what = json.dumps([decisive, tables_read, code, keras.__version__, tf.__version__], sort_keys=True, default=str)
+    what = json.dumps([decisive, tables_read, keras.__version__, tf.__version__], sort_keys=True, default=str)
     return hashlib.sha256(what.encode()).hexdigest()
 
 
-def _own_code() -> list[tuple[str, str]]:
-    """What may change weights; not what else this process happens to have loaded."""
+def _loaded() -> dict[str, str]:
+    """The code that may change weights, by module; not what else this process happens to have loaded."""
     loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith(DECISIVE)}
-    return sorted((name, file) for name, file in loaded.items() if file)
+    return {name: sha256(Path(file)) for name, file in loaded.items() if file}
+
+
+def _sources() -> dict[str, str]:
+    """The code of all components: what a process has loaded by now is no measure for another."""
+    import components
+
+    [root] = components.__path__
+    return {str(file.relative_to(root)): sha256(file) for file in sorted(Path(root).rglob("*.py"))}
