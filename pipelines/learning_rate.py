@@ -35,6 +35,7 @@ def find(paths: Paths, name: str, out: Path | None) -> dict[str, Any]:
 
     knobs = settings.load(paths.params)
     model = chosen(knobs, name)
+    model = replace(model, train=replace(model.train, strategy="single"))  # a rate is that of a batch, on however many devices
     dataset = read_dataset(paths, model.task)
     if dataset.is_absent or dataset.part("train").empty:
         raise DataError(f"data/{model.task} has no images to train {name} on: see `visionloop data check`")

@@ -67,6 +67,8 @@ def plan(paths: Paths, name: str, trials: int | None, budget: str | None, metric
         space = replace(space, metric=metric)  # type: ignore[arg-type]
         if model.task == "detection" and metric != "val/loss":
             raise UsageError(f"--metric {metric} was given for a detector, expected val/loss: what its training measures")
+    if model.train.strategy == "multi_worker":
+        raise UsageError(f"models.{name}.strategy is multi_worker, but a search trains on one machine: set it to auto or single")
     if trials is not None and trials < 1:
         raise UsageError(f"--trials is {trials}, expected 1 or more")
     wanted = Plan(paths, knobs, model, space, trials or knobs.tune.trials, time.monotonic() + seconds(budget) if budget else float("inf"))

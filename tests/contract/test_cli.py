@@ -72,6 +72,8 @@ def test_the_commands_are_those_of_the_design() -> None:
         "promote",
         "rollback",
         "history",
+        "tune",
+        "lr",
         "predict",
         "explain",
         "ui",
