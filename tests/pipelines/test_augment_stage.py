@@ -104,7 +104,7 @@ def test_a_policy_file_is_read_and_written_out_in_full(tmp_path: Path) -> None:
 def test_what_would_blacken_everything_blackens_training_images_only(tmp_path: Path, task: str) -> None:
     """Were the policy ever applied to validation images, they would be black too."""
     training, validation = made(project(tmp_path, task, BLACK), task)
-    assert all_of(training)[0].max() == 0
+    assert all_of(training, 0)[0].max() == 0
     assert (all_of(validation)[0] == decoded(Paths(tmp_path), "val", task)).all() and all_of(validation)[0].max() > 100
 
 

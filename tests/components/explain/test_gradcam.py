@@ -133,13 +133,20 @@ def check(architecture: str, size: int) -> None:
     assert np.isfinite(heat).all() and (heat >= 0).all() and heat.max() > 0
 
 
-@pytest.mark.parametrize("architecture", ["cnn", "fast"])
-def test_our_own_networks_show_where_they_look(architecture: str) -> None:
+@pytest.mark.parametrize("architecture", ["cnn", "cnn_malaria", "lenet5"])
+def test_small_networks_show_where_they_look(architecture: str) -> None:
     check(architecture, 48)
 
 
+# Of keras.applications one a family: the others differ by their depth and width alone.
+FAMILIES = (
+    *("convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_b0", "inception_resnet_v2", "inception_v3", "mobilenet"),
+    *("mobilenet_v2", "mobilenet_v3_small", "nasnet_mobile", "resnet50_v2", "xception"),
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", catalog.ARCHITECTURES[CLASSIFICATION])
+@pytest.mark.parametrize("architecture", [*catalog.OWN, catalog.LITE0, *FAMILIES])
 def test_every_architecture_shows_where_it_looks(architecture: str) -> None:
     check(architecture, 96)
 
