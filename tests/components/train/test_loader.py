@@ -139,3 +139,18 @@ def test_mixed_batches_come_with_shares_of_the_classes_and_others_each_time():
     assert soft.shape == (6, 12) and soft.dtype == np.float32 and pixels.dtype == np.uint8
     assert pixels[:, 0, 0, 0] == pytest.approx(soft @ np.arange(12), abs=0.51)  # image n is all of value n
     assert len({float(one.max(axis=1).min()) for one in (soft, other, later)}) == 3
+
+
+@pytest.mark.parametrize("knobs", [{}, {"class_balance": "sampling"}, {"mixup": 0.4, "cutmix": 1.0}, "boxes"], ids=str)
+def test_some_rows_of_a_batch_are_those_of_the_whole(knobs):
+    """So that each of several workers makes its own alone."""
+    augmenter = Augmenter([*NAMED["shift"], {"GaussNoise": {"p": 0.5}}], SIZE, seed=3)
+    if knobs == "boxes":
+        rows = pad_boxes([np.array([[number, 0.0, 0.0, 0.5, 1.0]], np.float32) for number in range(30)], 2)
+        batches = TrainingBatches(Examples(noise(30).pixels, rows, np.arange(30)), augmenter, 6, 0)
+    else:
+        batches = training_batches(noise(30), augmenter, 6, config_of(**knobs), 30, seed=1)
+    whole = batches.batch(2, 1)
+    for rows in (slice(0, 2), slice(2, 6)):
+        for part, all_of_it in zip(batches.batch(2, 1, rows), whole, strict=True):
+            assert np.array_equal(part, all_of_it[rows])
