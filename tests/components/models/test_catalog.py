@@ -48,7 +48,7 @@ def test_every_network_of_our_own_is_described_and_those_of_keras_are_there():
     ("design", "message"),
     [
         (replace(CNN, architecture="efficientnet_lit0"), "Did you mean 'efficientnet_lite0'"),
-        (replace(CNN, architecture="yolo"), r"'yolo' for classification; known: lenet5, cnn, .*mobilenet_v2 \(`visionloop models`\)\.$"),
+        (replace(CNN, architecture="yolo"), r"'yolo' for classification; known: lenet5, .*mobilenet_v2 \(`visionloop models`\)\.$"),
         (replace(CNN, architecture="resnet34_v2"), "Did you mean 'resnet"),
         (replace(CNN, head="course"), "head is course, but cnn is no backbone"),
         (replace(CNN, architecture="mobilenet_v2", head="published"), "head is published, but mobilenet_v2 is a backbone"),
