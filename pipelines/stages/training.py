@@ -4,13 +4,13 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 
+import components
 from components.data import tables
 from components.errors import UsageError
 from pipelines.digest import sha256
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Model
 
 log = logging.getLogger(__name__)
-DECISIVE = ("components.augment", "components.models", "components.train", "components.data.decode")
+DECISIVE = ("augment/**/*.py", "models/**/*.py", "train/**/*.py", "data/decode.py")  # of components/: what may change weights
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     digest = start.sha256 if start else None
     augmentation = json.loads((paths.augment(model.task) / "policy.json").read_text(encoding="utf-8"))
     decisive = [parameters(model), job.seed, augmentation, policy, digest]
+    key = _key(paths, job, decisive)
     replicas = choose(config.strategy, os.environ, log.info)
     with replicas.together():
-        replicas.refuse_difference(_key(paths, job, [*decisive, _sources()]))
+        replicas.refuse_difference(key)
         network, filled = catalog.build(flexible, start.source if start else None)
-    key = _key(paths, job, [*decisive, _loaded()])
     if config.batch_size == "auto":
         size = batch_size.remembered(paths, model.name, key) or batch_size.affordable(model, design, len(job.dataset.part("train")))
         with replicas.together():
@@ -139,19 +139,8 @@ def _key(paths: Paths, job: Job, decisive: list[Any]) -> str:
 
     folder = paths.split(job.model.task)
     tables_read = [sha256(folder / name) for name in ("images.parquet", "boxes.parquet", "classes.json")]
-    what = json.dumps([decisive, tables_read, keras.__version__, tf.__version__], sort_keys=True, default=str)
+    root = Path(components.__file__).parent
+    # Read from the disk: which modules are loaded by now differs between the processes of one training.
+    code = {str(file.relative_to(root)): sha256(file) for pattern in DECISIVE for file in root.glob(pattern)}
+    what = json.dumps([decisive, tables_read, code, keras.__version__, tf.__version__], sort_keys=True, default=str)
     return hashlib.sha256(what.encode()).hexdigest()
-
-
-def _loaded() -> dict[str, str]:
-    """The code that may change weights, by module; not what else this process happens to have loaded."""
-    loaded = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name.startswith(DECISIVE)}
-    return {name: sha256(Path(file)) for name, file in loaded.items() if file}
-
-
-def _sources() -> dict[str, str]:
-    """The code of all components: what a process has loaded by now is no measure for another."""
-    import components
-
-    [root] = components.__path__
-    return {str(file.relative_to(root)): sha256(file) for file in sorted(Path(root).rglob("*.py"))}

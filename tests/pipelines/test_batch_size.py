@@ -39,11 +39,11 @@ def test_an_interrupted_training_keeps_its_batch_size_though_less_memory_is_free
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(memory, "free_memory", lambda: 10**10)
+        patch.setattr(memory, "largest", lambda *_: 7)
         patch.setattr(stage, "_fit", leave)
         run_stage(paths, "train", "tiny")
-    monkeypatch.setattr(memory, "free_memory", lambda: 5 * 10**7)  # bears two images or so
+    monkeypatch.setattr(memory, "largest", lambda *_: 2)
     run_stage(paths, "train", "tiny")
-    assert json.loads((paths.train("tiny") / "model.json").read_text())["params"]["batch_size"] == 8  # of 14 images
+    assert json.loads((paths.train("tiny") / "model.json").read_text())["params"]["batch_size"] == 7
     run_stage(paths, "train", "tiny")  # another training: it has ended since
-    assert json.loads((paths.train("tiny") / "model.json").read_text())["params"]["batch_size"] < 8
+    assert json.loads((paths.train("tiny") / "model.json").read_text())["params"]["batch_size"] == 2
