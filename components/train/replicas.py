@@ -6,6 +6,8 @@ same step by their mean. Nothing else differs from one device: batch normalisati
 decided by one worker for all.
 """
 
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -163,12 +165,20 @@ def choose(wanted: Literal["auto", "single", "multi_worker"], environment: Mappi
         if cluster.others:
             told(f"worker {cluster.index} of {len(cluster.addresses)}: waiting for {', '.join(cluster.others)}")
             meet(cluster)
-        options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=SILENCE_SECONDS)
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-        return Replicas(strategy, cluster.index, len(cluster.addresses))
+        return Replicas(_multi_worker(), cluster.index, len(cluster.addresses))
     if wanted == "auto" and len(tf.config.list_physical_devices("GPU")) > 1:
         return Replicas(tf.distribute.MirroredStrategy())
     return alone()
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    """The strategy of TF_CONFIG; SIGTERM stays with whom it was, though TensorFlow takes it for itself and stays deaf."""
+    handler = signal.getsignal(signal.SIGTERM)
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=SILENCE_SECONDS)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+    return strategy
 
 
 def reduce_once(optimizer: keras.optimizers.Optimizer) -> None:

@@ -41,6 +41,7 @@ def train(arguments: argparse.Namespace, wished: list[int]) -> None:
     """Train `layered`, and save its weights."""
     import numpy as np
 
+    from components.models.fused import fused
     from components.train.fit import Session, fit
     from components.train.step import read
     from tests.components.train.test_fit import GOAL, PRETRAINED, batches, config, layered, shapes
@@ -54,7 +55,7 @@ def train(arguments: argparse.Namespace, wished: list[int]) -> None:
         time.sleep(0.3 if arguments.slow else 0)
 
     with replicas.together():
-        model = layered()
+        model = fused(layered())
     session = Session(report, arguments.folder / f"worker{replicas.worker}", "k", 0.0, lambda: bool(wished), told, replicas=replicas)
     fit(model, GOAL, batches(shapes(25), wanted, "strong"), wanted, PRETRAINED, session)
     np.savez(arguments.folder / f"{arguments.name}.npz", *[read(variable) for variable in model.variables])
