@@ -165,9 +165,7 @@ class _Search:
         from pipelines.stages.training import Job
 
         digest = sha256(self.plan.paths.split(model.task) / "images.parquet")
-        # A trial waits for no other machine.
-        train = replace(model.train, strategy="auto") if model.train.strategy == "multi_worker" else model.train
-        return Job(replace(model, train=train), self.dataset, self.plan.knobs.seed, digest)
+        return Job(model, self.dataset, self.plan.knobs.seed, digest)
 
     def _over(self) -> bool:
         return self.wished() or time.monotonic() >= self.plan.deadline
