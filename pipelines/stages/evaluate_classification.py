@@ -59,7 +59,8 @@ def _draw(settings: "Settings", classes: list[str], test: tuple[Any, Any, Any], 
     shown, found, truth = test
     predicted, confidence = found.argmax(axis=1), found.max(axis=1)
     matrix = classification.confusion(truth, predicted, len(classes))
-    pictures.confusion_picture(matrix, classes, "test images", folder / "confusion.png")
+    title = f"{len(truth)} test images, {np.mean(predicted == truth):.1%} right"
+    pictures.confusion_picture(matrix, classes, title, folder / "confusion.png")
     pictures.reliability_picture(confidence, predicted == truth, settings.evaluate.calibration_bins, folder / "reliability.png")
     some = np.sort(np.random.default_rng(settings.seed).permutation(len(truth))[:18])
     worst = _worst(found, truth)[: settings.evaluate.worst]
