@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 120
 SMOOTHING = 0.9  # of the loss, exponentially, over about ten batches
+MARGIN = 0.05  # of the fall, at its beginning and its end, which tell no more than noise
 LEAST = 10  # batches, a fall that says something
 DIVERGED = 4.0  # times the lowest loss, and above the first
 
@@ -54,16 +55,21 @@ def suggestion(found: Sweep) -> float | None:
     """The rate in the middle of the longest fall of the smoothed loss; None when it never fell for long.
 
     fastai's `valley` (https://docs.fast.ai/callback.schedule.html): the longest decreasing subsequence, which noise breaks less
-    easily than the steepest point, and which lies well before the rates at which the loss turns.
+    easily than the steepest point, and which lies well before the rates at which the loss turns. A loss that has all but
+    fallen tells nothing: where a few images are learned by heart, it creeps down at any rate.
     """
-    length = np.ones(len(found.smooth), int)  # of the longest decreasing subsequence that ends here
+    if not len(found.smooth):
+        return None
+    fall = _fall(found.smooth)
+    smooth, rates = found.smooth[fall], found.rates[fall]
+    length = np.ones(len(smooth), int)  # of the longest decreasing subsequence that ends here
     for end in range(1, len(length)):
-        higher = found.smooth[:end] > found.smooth[end]
+        higher = smooth[:end] > smooth[end]
         length[end] += int(np.max(length[:end], where=higher, initial=0))
-    if not len(length) or length.max() < LEAST:
+    if length.max() < LEAST:
         return None
     end = int(length.argmax())
-    return float(found.rates[end - int(length[end]) // 2])
+    return float(rates[end - int(length[end]) // 2])
 
 
 def draw_sweeps(found: dict[str, tuple[Sweep, float | None, float]], title: str, path: Path) -> None:
@@ -80,9 +86,18 @@ def draw_sweeps(found: dict[str, tuple[Sweep, float | None, float]], title: str,
         axis.set_xscale("log")
         axis.set_xlabel(name)
         axis.set_ylabel("training loss")
-        axis.legend(loc="upper left")
+        axis.legend()
     figure.suptitle(title)
     figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
+def _fall(smooth: NDArray[np.float64]) -> slice:
+    """The batches in which the loss went down from its highest to its lowest, without the first and the last MARGIN of that fall."""
+    lowest = int(smooth.argmin())
+    highest = int(smooth[: lowest + 1].argmax())
+    margin = MARGIN * float(smooth[highest] - smooth[lowest])
+    begun, ended = (highest + int(np.argmax(smooth[highest:] <= level)) for level in (smooth[highest] - margin, smooth[lowest] + margin))
+    return slice(begun, ended + 1)
 
 
 def _is_worse(smooth: list[float]) -> bool:

@@ -45,6 +45,13 @@ def test_noise_moves_a_suggestion_little() -> None:
     assert plain is not None and rough is not None and 1 / 4 < rough / plain < 4 and rough < 1
 
 
+def test_a_loss_that_creeps_down_after_its_fall_moves_no_suggestion() -> None:
+    """Images learned by heart: the loss falls by half with every batch from a rate of 1e-4 on, and is next to nothing at any later one."""
+    found = sweep(lambda number, rate: 1.0 if rate < 1e-4 else 0.5 ** (40 * np.log10(rate / 1e-4)) + 0.001 / (1 + number), 1e-6, 10.0, 141)
+    suggested = suggestion(found)
+    assert suggested is not None and 1e-4 < suggested < 1e-3
+
+
 def test_a_loss_that_never_falls_suggests_nothing() -> None:
     assert suggestion(sweep(lambda number, rate: 1.0, steps=50)) is None
     assert suggestion(sweep(lambda number, rate: 1.0 + number / 50, steps=50)) is None
