@@ -49,20 +49,6 @@ def decoded(folder: Path) -> tuple[Any, Any]:
     return pixels, np.array([index for _, index in files], np.int32)
 
 
-def gauge() -> float:
-    """GFLOP of a bfloat16 matrix product a CPU second."""
-    import tensorflow as tf
-
-    side, times = 2048, 8
-    matrix = tf.cast(tf.random.normal((side, side)), tf.bfloat16)
-    product = tf.function(lambda a: tf.matmul(a, a))
-    product(matrix)
-    start = time.process_time()
-    for _ in range(times):
-        product(matrix)
-    return float(times * 2 * side**3 / (time.process_time() - start) / 1e9)
-
-
 def by_the_engine(data: Any, cpu_seconds: float, seed: int) -> tuple[Any, int, float]:
     """Train `fast`: the network, the images it saw, and the CPU seconds it took."""
     from components.augment.augmenter import Augmenter
@@ -124,6 +110,8 @@ TRAININGS = {"fast": by_the_engine, "cnn": by_keras}
 
 def one(network: str, arrays: Path, cpu_seconds: float, seed: int) -> dict[str, Any]:
     """Train once and measure."""
+    from benchmarks.gauge import gauge
+
     data = {path.stem: np.load(path) for path in arrays.glob("*.npy")}
     flops = gauge()
     model, seen, used = TRAININGS[network](data, cpu_seconds, seed)

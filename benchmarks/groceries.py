@@ -138,22 +138,10 @@ def measured(model: Any, pixels: Any, labels: Any) -> tuple[float, float]:
     return float((answers.argmax(axis=1) == labels).mean()), float(entropy.mean())
 
 
-def gauge() -> float:
-    """GFLOP of a bfloat16 matrix product a CPU second."""
-    import tensorflow as tf
-
-    side, times = 2048, 8
-    matrix = tf.cast(tf.random.normal((side, side)), tf.bfloat16)
-    product = tf.function(lambda a: tf.matmul(a, a))
-    product(matrix)
-    start = time.process_time()
-    for _ in range(times):
-        product(matrix)
-    return float(times * 2 * side**3 / (time.process_time() - start) / 1e9)
-
-
 def one(weights: Path, place: Path, recipe: dict[str, Any], cpu_seconds: float, seed: int) -> dict[str, Any]:
     """Train once and measure."""
+    from benchmarks.gauge import gauge
+
     arrays = {path.stem: np.load(path) for path in place.glob("*.npy")}
     flops = gauge()
     model, epochs, used = trained(weights, arrays, recipe, cpu_seconds, seed)

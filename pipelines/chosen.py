@@ -3,11 +3,16 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from components.data.tables import CLASSIFICATION
 from components.errors import DataError, UsageError
 from pipelines.evidence import read_report
 from pipelines.paths import Paths
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ALIASES = ("champion", "challenger", "previous")
 SUFFIX = ".keras"
@@ -20,6 +25,13 @@ class Chosen:
 
     path: Path
     report: dict[str, Any]
+
+    def seen(self, photograph: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+        """The square (S, S, 3) of a photograph (H, W, 3) that the model looks at."""
+        from components.data.decode import letterbox, resize_crop
+
+        size = self.report["params"]["image_size"]
+        return resize_crop(photograph, size) if self.report["task"] == CLASSIFICATION else letterbox(photograph, size)[0]
 
 
 def choose(paths: Paths, task: str, model: str) -> Chosen:

@@ -82,7 +82,7 @@ def _one(
     from components.explain import pictures
     from components.explain.trace import trace
 
-    name, pixels = image[0], _seen(chosen, image[1])
+    name, pixels = image[0], chosen.seen(image[1])
     told = _heat(network, chosen, (name, pixels), question, folder) if chosen.report["task"] == CLASSIFICATION else {}
     done = trace(network, pixels[None])
     steps, count = ([done.named(question.layer)], ALONE) if question.layer else (done.by_size(LAYERS), CHANNELS)
@@ -90,14 +90,6 @@ def _one(
     maps = folder / f"{name}.feature_maps.png"
     pictures.draw_panels(panels, f"{name}: feature maps of {chosen.report['model']}", maps)
     return {**told, "feature_maps": str(maps)}
-
-
-def _seen(chosen: Chosen, photograph: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """The square (S, S, 3) of a photograph that the model looks at."""
-    from components.data.decode import letterbox, resize_crop
-
-    size = chosen.report["params"]["image_size"]
-    return resize_crop(photograph, size) if chosen.report["task"] == CLASSIFICATION else letterbox(photograph, size)[0]
 
 
 def _heat(
@@ -128,7 +120,7 @@ def _draw_filters(network: "keras.Model", chosen: Chosen, photograph: "NDArray[n
     from components.explain import filters, pictures
     from components.explain.trace import trace
 
-    first = filters.first_filters(trace(network, _seen(chosen, photograph)[None]))
+    first = filters.first_filters(trace(network, chosen.seen(photograph)[None]))
     pictures.draw_panels([pictures.filter_panel(first, COLUMNS)], f"filters of {chosen.report['model']}'s first convolution", path)
 
 

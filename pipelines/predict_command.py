@@ -45,15 +45,14 @@ def predict(paths: Paths, images: list[Path], task: str, model: str, out: Path |
 def _one(network: "keras.Model", chosen: Chosen, file: Path, pixels: "np.ndarray", out: Path | None) -> "pd.DataFrame":
     import pandas as pd
 
-    from components.data.decode import letterbox, resize_crop
     from components.predict import detections, probabilities
 
-    size, classes = chosen.report["params"]["image_size"], chosen.report["classes"]
+    seen, classes = chosen.seen(pixels)[None], chosen.report["classes"]
     if chosen.report["task"] != DETECTION:
-        found = probabilities(network, resize_crop(pixels, size)[None])[0]
+        found = probabilities(network, seen)[0]
         return pd.DataFrame({"path": [str(file)], "label": [classes[int(found.argmax())]], "confidence": [round(float(found.max()), 4)]})
     image = pd.DataFrame({"image_id": [str(file)], "width": [pixels.shape[1]], "height": [pixels.shape[0]]})
-    boxes = detections(network, letterbox(pixels, size)[0][None], image, classes).rename(columns={"image_id": "path"})
+    boxes = detections(network, seen, image, classes).rename(columns={"image_id": "path"})
     kept = boxes[boxes["confidence"] >= boxes["label"].map(chosen.report["operating_points"])].round(4)
     if out is not None:
         _draw(pixels, kept, out / f"{file.stem}.boxes.png")

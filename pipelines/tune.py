@@ -17,7 +17,7 @@ from components.train.space import Space
 from pipelines import settings
 from pipelines.paths import Paths
 from pipelines.settings import Model, Settings
-from pipelines.stages.models import chosen, parameters
+from pipelines.stages.models import chosen, in_a_line, parameters
 
 if TYPE_CHECKING:
     from components.train.search import Trial
@@ -161,11 +161,9 @@ class _Search:
         return key, prepared.batches[0].batch_size, job.data_digest
 
     def _job(self, model: Model) -> "Job":
-        from pipelines.digest import sha256
-        from pipelines.stages.training import Job
+        from pipelines.stages.training import job_of
 
-        digest = sha256(self.plan.paths.split(model.task) / "images.parquet")
-        return Job(model, self.dataset, self.plan.knobs.seed, digest)
+        return job_of(self.plan.paths, model, self.dataset, self.plan.knobs.seed)
 
     def _over(self) -> bool:
         return self.wished() or time.monotonic() >= self.plan.deadline
@@ -210,10 +208,8 @@ class _Search:
         metric = self.plan.space.metric
 
         def report(epoch: int, numbers: dict[str, float]) -> None:
-            told_numbers = "  ".join(f"{key} {value:.4g}" for key, value in numbers.items())
-            log.info(
-                "%s trial %d (of %d) epoch %d/%d: %s", model.name, number, self.plan.trials, epoch + 1, model.train.epochs, told_numbers
-            )
+            shown = in_a_line(numbers)
+            log.info("%s trial %d (of %d) epoch %d/%d: %s", model.name, number, self.plan.trials, epoch + 1, model.train.epochs, shown)
             if live:
                 live.log_epoch(epoch, numbers)
             if self.study.report(number, epoch, numbers, numbers.get(metric)):

@@ -15,7 +15,7 @@ from pipelines.digest import sha256
 from pipelines.folders import replacing
 from pipelines.paths import Paths
 from pipelines.stages.examples import Dataset, read_dataset
-from pipelines.stages.models import chosen, write_json
+from pipelines.stages.models import chosen, in_a_line, write_json
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -104,7 +104,7 @@ def _report(about: dict[str, Any], dataset: Dataset, findings: Findings, model_f
     }
     write_json(folder / "report.json", report)
     write_json(folder / "metrics.json", _nested(metrics))
-    log.info("%s: %s", about["name"], "  ".join(f"{key} {value:.4g}" for key, value in metrics.items() if value is not None))
+    log.info("%s: %s", about["name"], in_a_line(metrics))
 
 
 def every_class(known: list[str], present: list[str]) -> list[str]:

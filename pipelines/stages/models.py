@@ -1,6 +1,7 @@
 """What the stages of one model share: which model is meant, and how its facts are written."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ def parameters(model: "Model") -> dict[str, Any]:
     """The model's block, flattened, as runs record it."""
     block = {key: value for key, value in asdict(model).items() if key not in ("train", "name")}
     return {**block, **asdict(model.train)}
+
+
+def in_a_line(numbers: Mapping[str, float | None]) -> str:
+    """Numbers by name as logs show them, without those that are not known."""
+    return "  ".join(f"{key} {value:.4g}" for key, value in numbers.items() if value is not None)
 
 
 def write_json(path: Path, value: Any) -> None:

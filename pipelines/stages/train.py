@@ -16,9 +16,9 @@ from pipelines.folders import replacing
 from pipelines.paths import Paths
 from pipelines.stages import batch_size
 from pipelines.stages.examples import Dataset, read_dataset
-from pipelines.stages.models import chosen, parameters, write_json
+from pipelines.stages.models import chosen, in_a_line, parameters, write_json
 from pipelines.stages.stopping import remembered
-from pipelines.stages.training import Job, Prepared, prepare
+from pipelines.stages.training import Job, Prepared, job_of, prepare
 
 if TYPE_CHECKING:
     from components.train.progress import Numbers, Outcome
@@ -45,11 +45,7 @@ def run(paths: Paths, settings: "Settings", name: str) -> None:
             _skip(folder, name, f"data/{model.task} is absent")
             return
         _refuse_untrainable(dataset)
-        _train(paths, _job(paths, model, dataset, settings.seed), settings.run.checkpoint_seconds, folder)
-
-
-def _job(paths: Paths, model: "Model", dataset: Dataset, seed: int) -> Job:
-    return Job(model, dataset, seed, sha256(paths.split(model.task) / "images.parquet"))
+        _train(paths, job_of(paths, model, dataset, settings.seed), settings.run.checkpoint_seconds, folder)
 
 
 def _is_chief(strategy: str) -> bool:
@@ -66,7 +62,7 @@ def _follow(paths: Paths, model: "Model", dataset: Dataset, seed: int) -> None:
         log.warning("%s skipped: data/%s is absent", model.name, model.task)
         return
     _refuse_untrainable(dataset)
-    prepared = prepare(paths, _job(paths, model, dataset, seed))
+    prepared = prepare(paths, job_of(paths, model, dataset, seed))
     with remembered() as stopping:
         session = Session(_unreported, paths.checkpoints(model.name), stopping=stopping, told=told_batches, replicas=prepared.replicas)
         fit(prepared.network, prepared.goal, prepared.batches, prepared.model.train, prepared.pretrained, session)
@@ -137,8 +133,7 @@ def _fit(paths: Paths, job: Job, prepared: Prepared, checkpoints: tuple[Path, fl
     live = Tracking(paths).start_candidate(task, name, f"{name}-{job.data_digest[:8]}", parameters(prepared.model), tags)
 
     def report(epoch: int, numbers: "Numbers") -> None:
-        told = "  ".join(f"{key} {value:.4g}" for key, value in numbers.items())
-        log.info("%s epoch %d/%d: %s", name, epoch + 1, job.model.train.epochs, told)
+        log.info("%s epoch %d/%d: %s", name, epoch + 1, job.model.train.epochs, in_a_line(numbers))
         if live:
             live.log_epoch(epoch, numbers)
 

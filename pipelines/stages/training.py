@@ -44,6 +44,11 @@ class Job:
     data_digest: str
 
 
+def job_of(paths: Paths, model: "Model", dataset: Dataset, seed: int) -> Job:
+    """The training of a model on the dataset that the split stage left."""
+    return Job(model, dataset, seed, sha256(paths.split(model.task) / "images.parquet"))
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A network ready to be trained; `pretrained` names its layers that hold weights already, `key` this very training.

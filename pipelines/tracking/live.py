@@ -72,15 +72,14 @@ def start(store: Store, task: str, model: str, run_name: str, params: Mapping[st
 
     Answers None, with a warning, when MLflow is away.
     """
-    marks = {**owner(), MODEL: model}
     try:
         with patience(REQUEST_SECONDS, 0):
             reconcile(store, task)
             if run_id := _interrupted(store, task, tags.get(TRAINING)):
-                return _reopened(store, run_id, marks)
+                return _reopened(store, run_id)
             from mlflow.entities import Param
 
-            run = store.client.create_run(store.experiment(task), run_name=run_name, tags={**tags, **marks})
+            run = store.client.create_run(store.experiment(task), run_name=run_name, tags={**tags, **owner(), MODEL: model})
             store.client.log_batch(run.info.run_id, params=[Param(name, str(value)) for name, value in params.items()])
     except Exception as error:
         LOG.warning("no live metrics for %s, the training goes on; the next `visionloop run` publishes it: %s", model, error)
@@ -104,11 +103,16 @@ def _interrupted(store: Store, task: str, training: str | None) -> str | None:
     return str(left[0].info.run_id) if left else None
 
 
-def _reopened(store: Store, run_id: str, marks: Mapping[str, str]) -> LiveRun:
+def take_over(store: Store, run_id: str) -> None:
+    """Make a run that was begun before this process', and RUNNING."""
     from mlflow.entities import RunTag
 
-    store.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in marks.items()])
+    store.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in owner().items()])
     store.client.update_run(run_id, status="RUNNING")
+
+
+def _reopened(store: Store, run_id: str) -> LiveRun:
+    take_over(store, run_id)
     points = store.client.get_metric_history(run_id, "train/loss")
     return LiveRun(store, run_id, told=max((point.step for point in points), default=-1))
 

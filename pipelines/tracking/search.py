@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.train.search import Trial
-from pipelines.tracking.live import MODEL, REQUEST_SECONDS, TRAINING, LiveRun, owner, reconcile, start
+from pipelines.tracking.live import MODEL, REQUEST_SECONDS, TRAINING, LiveRun, owner, reconcile, start, take_over
 from pipelines.tracking.publish import log_params, log_rows
 from pipelines.tracking.store import Store, patience
 
@@ -77,8 +77,6 @@ class Runs:
 
     def _parent(self) -> str:
         """The id of the search's own run, which is RUNNING and this process' now."""
-        from mlflow.entities import RunTag
-
         reconcile(self.store, self.task)
         found = [run for run in self._found() if not run.data.tags.get(TRIAL)]
         if not found:
@@ -86,8 +84,7 @@ class Runs:
             run = self.store.client.create_run(self.store.experiment(self.task), run_name=self.name, tags=tags)
             return str(run.info.run_id)
         run_id = str(found[0].info.run_id)
-        self.store.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in owner().items()])
-        self.store.client.update_run(run_id, status="RUNNING")
+        take_over(self.store, run_id)
         return run_id
 
     def _found(self) -> list[Any]:
