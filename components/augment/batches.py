@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from components.augment import moves
 from components.augment.crops import Resized, ResizedCrop
 from components.augment.moves import Index, Move, Numbers
-from components.augment.numbers import uniforms
+from components.augment.numbers import spread, uniforms
 from components.augment.pipeline import Policy, build, is_composition, parts
 from components.augment.tones import BrightnessContrast, HueSaturationValue, Range, between
 
@@ -49,7 +49,9 @@ class BatchPolicy:
 
     def __call__(self, pixels: Pixels, picked: NDArray[np.int64], keys: NDArray[np.int64], epoch: int, seed: int) -> Pixels:
         """Pictures `picked` (B,) of pixels (N, S, S, 3) as this epoch shows the images of those keys (B,)."""
-        numbers = uniforms(seed, epoch, keys, sum(step.draws for step in self.steps))
+        count, alternating = sum(step.draws for step in self.steps), self._alternating()
+        numbers = uniforms(seed, epoch, keys, count)
+        numbers[:, alternating] = spread(uniforms(seed, 0, keys, count)[:, alternating], epoch)
         # A few pictures at a time, so that what lies between two steps is still in the processor's cache.
         few = max(AT_ONCE // pixels[0].nbytes, 1)
         shown = np.empty((len(picked), self.after, self.after, 3), np.uint8)
@@ -57,6 +59,17 @@ class BatchPolicy:
             part = slice(start, start + few)
             shown[part] = self._stepped(pixels[picked[part]], numbers[part])
         return shown
+
+    def _alternating(self) -> list[int]:
+        """Which numbers are the chances of moves that alternate."""
+        found, used = [], 0
+        for step in self.steps:
+            place = used
+            for move in step.moves if isinstance(step, Moves) else []:
+                found += [place] if move.alternates else []
+                place += 1 + move.draws
+            used += step.draws
+        return found
 
     def _stepped(self, pixels: Pixels, numbers: Numbers) -> Pixels:
         used = 0

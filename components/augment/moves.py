@@ -22,7 +22,8 @@ OUTSIDE = -1  # in a map: nothing of the picture, but the fill
 class Move:
     """A transform that happens with probability `chance`: its maps (B, after) of rows and columns from `draws` numbers an image.
 
-    `fill` is the colour of what comes from outside, one value for all channels; None where nothing can.
+    `fill` is the colour of what comes from outside, one value for all channels; None where nothing can. Where it `alternates`
+    an image's chances are spread over the epochs: one of a half happens every second time.
     """
 
     chance: float
@@ -31,13 +32,14 @@ class Move:
     draws: int
     maps: Callable[[Numbers], tuple[Index, Index]]
     fill: int | None = None
+    alternates: bool = False
 
 
 def flip(chance: float, size: int, horizontal: bool) -> Move:
-    """Mirror left to right, or top to bottom."""
+    """Mirror left to right, or top to bottom, alternately (https://arxiv.org/abs/2404.00498): so each image is soon seen both ways."""
     straight = np.arange(size, dtype=np.int32)[None]
     maps = (straight, straight[:, ::-1]) if horizontal else (straight[:, ::-1], straight)
-    return Move(chance, size, size, 0, lambda numbers: (_for_each(maps[0], numbers), _for_each(maps[1], numbers)))
+    return Move(chance, size, size, 0, lambda numbers: (_for_each(maps[0], numbers), _for_each(maps[1], numbers)), alternates=True)
 
 
 def shift(chance: float, size: int, offset: Callable[[Numbers], tuple[Index, Index]], reach: int, border: int, fill: int) -> Move:

@@ -18,6 +18,15 @@ def uniforms(seed: int, epoch: int, keys: NDArray[np.int64], count: int) -> NDAr
     return (_mixed(counted) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def spread(first: NDArray[np.float64], epoch: int) -> NDArray[np.float64]:
+    """What numbers 0..1 of epoch 0 are in another: each runs evenly through 0..1, from one half to the other by turns.
+
+    By the epoch's digits in base 2 mirrored at the point (van der Corput 1935): 0, 1/2, 1/4, 3/4, 1/8 ... is added.
+    """
+    mirrored = int(f"{epoch:b}"[::-1], 2) / 2 ** epoch.bit_length()
+    return (first + mirrored) % 1.0
+
+
 def _mixed(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     value = value + STEP
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -32,7 +32,7 @@ Report = Callable[[int, Numbers], None]
 
 ADAPT_IMAGES = 2048
 CHECK_EVERY = 16  # batches, whether the loss is still a number
-VALIDATION_SHARE = 0.05  # of a budget
+VALIDATION_SHARE = 0.02  # of a budget
 SAVING_SHARE = 0.05  # of the time
 
 

@@ -218,3 +218,17 @@ def test_shifts_are_as_often_as_albumentations_has_them():
     chi_square = ((ours - expected)[seen] ** 2 / both[seen]).sum()
     degrees = seen.sum() - 1
     assert chi_square < degrees + 4 * np.sqrt(2 * degrees)
+
+
+@pytest.mark.parametrize(("chance", "epochs"), [(0.5, 2), (0.25, 4), (1.0, 1)])
+def test_flips_alternate(chance: float, epochs: int) -> None:
+    """In as many epochs as it takes, each image is flipped exactly so often, whichever epoch they begin with; half of them in each."""
+    policy, picture = batch_policy([{"HorizontalFlip": {"p": chance}}], 8, 8), np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    keys = np.arange(2000, dtype=np.int64)
+    pixels = np.broadcast_to(picture, (len(keys), 8, 8, 3))
+    shown = np.stack([policy(pixels, keys, keys, epoch, 5) for epoch in range(2 * epochs)])
+    flipped = (shown == picture[:, ::-1]).all(axis=(2, 3, 4))
+    assert (flipped | (shown == picture).all(axis=(2, 3, 4))).all()
+    for begin in (0, epochs):
+        assert (flipped[begin : begin + epochs].sum(axis=0) == 1).all()
+    np.testing.assert_allclose(flipped.mean(axis=1), chance, atol=0.04)
