@@ -1,7 +1,6 @@
 """Every architecture by name, built ready to train and ready to serve."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -22,9 +21,11 @@ from components.models.classifiers.googlenet import googlenet
 from components.models.classifiers.lenet5 import lenet5
 from components.models.classifiers.resnet import resnet18, resnet34, resnet50
 from components.models.classifiers.vgg import vgg11, vgg13, vgg16, vgg19
+from components.models.detectors.family import Family
 from components.models.detectors.inference import inference_model
-from components.models.detectors.yolo import build_yolo, scratch_backbone
+from components.models.detectors.yolo import scratch_backbone, yolo
 from components.models.folding import Bias, folded
+from components.models.fused import fused
 from components.models.layers import ResizeCrop
 from components.models.pretrained import Weights, load
 from components.models.saved import finalise
@@ -63,9 +64,9 @@ OWN = {
     "resnet50": Network(resnet50, 32, "ResNet of bottlenecks"),
 }
 LITE0 = "efficientnet_lite0"
-DETECTORS: dict[str, tuple[Callable[[Any], dict[int, Any]], str]] = {
-    "yolo": (scratch_backbone, "one-stage anchor-free detector"),
-    "yolo_lite0": (efficientnet_lite0.features, "the same on an EfficientNet-Lite0"),
+DETECTORS: dict[str, tuple[Family, str]] = {
+    "yolo": (yolo(scratch_backbone), "one-stage anchor-free detector"),
+    "yolo_lite0": (yolo(efficientnet_lite0.features), "the same on an EfficientNet-Lite0"),
 }
 DESCRIPTIONS = {
     **{name: network.what for name, network in OWN.items()},
@@ -104,7 +105,7 @@ def chosen_head(architecture: str, head: HeadName | None, *, transfers: bool) ->
 def build(design: Design, weights: Weights | None) -> tuple[keras.Model, list[str]]:
     """The network to train and the names of its layers that hold pretrained weights.
 
-    A classifier maps pixels (B, S, S, 3) uint8 to logits (B, num_classes); a detector to the raw rows of `build_yolo`.
+    A classifier maps pixels (B, S, S, 3) uint8 to logits (B, num_classes); a detector to the raw rows of its `Family`.
     Pretrained batch normalisations, whose statistics no training changes, are folded into the convolutions before them.
     Raises UsageError for an architecture the task does not know, or weights that fit nothing.
     """
@@ -137,7 +138,7 @@ def serving_model(trained: keras.Model, design: Design) -> keras.Model:
     """
     model = _float32_copy(trained, design)
     if design.task == DETECTION:
-        return inference_model(model, model.input_shape[1], design.num_classes)
+        return inference_model(model, _family(design).decoding(design.num_classes, model.input_shape[1]))
     photographs = keras.Input((None, None, 3), dtype="uint8", name="image")
     logits = model(ResizeCrop(model.input_shape[1], name="resize")(photographs))
     return keras.Model(photographs, layers.Softmax(dtype="float32", name="probabilities")(logits), name="classifier")
@@ -202,7 +203,13 @@ def _classifier(design: Design) -> keras.Model:
         if design.image_size is None:  # a dense layer cannot know how many positions it will read
             raise _one_size(design) from None
         raise
-    return keras.Model(pixels, layers.Activation("linear", dtype="float32", name="logits_float32")(logits), name=design.architecture)
+    model = keras.Model(pixels, layers.Activation("linear", dtype="float32", name="logits_float32")(logits), name=design.architecture)
+    return fused(model) if _is_of_keras(design) else model
+
+
+def _is_of_keras(design: Design) -> bool:
+    """Whether keras.applications builds the network, from layers that this project computes faster."""
+    return design.architecture in transfer.NETWORKS and chosen_head(design.architecture, design.head, transfers=False) in heads.HEADS
 
 
 def _logits(design: Design, pixels: Any) -> Any:
@@ -216,5 +223,15 @@ def _logits(design: Design, pixels: Any) -> Any:
 
 def _detector(design: Design) -> keras.Model:
     assert design.image_size is not None
-    backbone, _ = DETECTORS[design.architecture]
-    return build_yolo(design.num_classes, design.image_size, backbone)
+    return _family(design).build(design.num_classes, design.image_size)
+
+
+def detection_loss(design: Design) -> keras.losses.Loss:
+    """What a detector of this design learns by."""
+    assert design.image_size is not None
+    return _family(design).loss(design.num_classes, design.image_size)
+
+
+def _family(design: Design) -> Family:
+    family, _ = DETECTORS[design.architecture]
+    return family

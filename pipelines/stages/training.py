@@ -125,12 +125,12 @@ def _batches(paths: Paths, job: Job, augmentation: Any) -> "tuple[TrainingBatche
 
 
 def _goal(job: Job, design: "Design", targets: "NDArray[Any]") -> "Goal":
+    from components.models.catalog import detection_loss
     from components.train.class_loss import class_loss, is_correct
-    from components.train.losses import DetectionLoss
     from components.train.step import Goal
 
     if design.task == tables.DETECTION:
-        return Goal(DetectionLoss(design.num_classes, job.model.image_size).call, {})
+        return Goal(detection_loss(design).call, {})
     return Goal(class_loss(job.model.train, targets, design.num_classes).call, {"accuracy": is_correct})
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
@@ -39,3 +40,20 @@ def decode_boxes(raw: Any, image_size: int, strides: Sequence[int] = STRIDES) ->
 def decode(raw: Any, image_size: int, strides: Sequence[int] = STRIDES) -> tuple[Any, Any]:
     """Boxes (B, A, 4) as corners 0..1 of the letterboxed square, unclipped, and scores (B, A, C) in 0..1."""
     return decode_boxes(raw, image_size, strides) / image_size, ops.sigmoid(raw[..., 4:])
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
+class Decoding(keras.layers.Layer):  # type: ignore[misc]
+    """Raw rows (B, A, 4 + C) of a detector for squares of `size` pixels -> boxes and scores, as `decode` answers them."""
+
+    def __init__(self, size: int, **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.size = size
+
+    def call(self, raw: Any) -> tuple[Any, Any]:
+        """Boxes (B, A, 4) as corners 0..1 of the square, unclipped, and scores (B, A, C) in 0..1."""
+        return decode(raw, self.size)
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras needs to build it again."""
+        return {**super().get_config(), "size": self.size}

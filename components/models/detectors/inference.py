@@ -5,7 +5,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.models.detectors.decode import decode
 from components.models.layers import Letterbox, letterbox_geometry
 
 PADDING_CLASS = -1.0
@@ -13,8 +12,9 @@ PADDING_CLASS = -1.0
 
 @keras.saving.register_keras_serializable(package="visionloop")
 class Detections(keras.layers.Layer):  # type: ignore[misc]
-    """Raw rows (B, A, 4 + C) and the photographs (B, H, W, 3) they were made from -> detections (B, K, 6) float32.
+    """Boxes (B, A, 4), scores (B, A, C) and the photographs (B, H, W, 3) they were found in -> detections (B, K, 6) float32.
 
+    Boxes are corners 0..1 of the square of `size` pixels that the photographs were letterboxed into, scores 0..1.
     Rows are x_min, y_min, x_max, y_max (0..1 of the photograph), confidence (0..1) and class index, by falling
     confidence; unused rows are 0 with class -1. Non-maximum suppression is done for each class by itself.
     """
@@ -27,9 +27,8 @@ class Detections(keras.layers.Layer):  # type: ignore[misc]
         self.max_detections = max_detections
 
     def call(self, inputs: Any) -> Any:
-        """inputs: [raw, photographs]."""
-        raw, photographs = inputs
-        boxes, scores = decode(raw, self.size)
+        """inputs: [boxes, scores, photographs]."""
+        boxes, scores, photographs = inputs
         boxes = self._on_photograph(boxes, tf.shape(photographs))
         has_area = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1, keepdims=True)
         scores = tf.where(has_area, scores, 0.0)
@@ -66,21 +65,15 @@ class Detections(keras.layers.Layer):  # type: ignore[misc]
 
 
 def inference_model(
-    model: keras.Model,
-    image_size: int,
-    num_classes: int,
-    score_threshold: float = 0.01,
-    iou_threshold: float = 0.45,
-    max_detections: int = 100,
+    model: keras.Model, decoding: keras.layers.Layer, score_threshold: float = 0.01, iou_threshold: float = 0.45, max_detections: int = 100
 ) -> keras.Model:
     """A detector for photographs (B, H, W, 3) uint8 RGB upright of any one size -> `Detections` (B, max_detections, 6).
 
-    `model` is one of `yolo.build_yolo` for `image_size` and `num_classes`. Saves and loads with `safe_mode=True`.
-    Raises ValueError when the model's outputs are not 4 + num_classes wide.
+    `model` answers raw rows for squares, `decoding` makes boxes and scores of them (`Family`). Saves and loads with
+    `safe_mode=True`.
     """
-    if model.output_shape[-1] != 4 + num_classes:
-        raise ValueError(f"the model's rows are {model.output_shape[-1]} wide, expected 4 + {num_classes} classes")
+    size = model.input_shape[1]
     photographs = keras.Input((None, None, 3), dtype="uint8", name="image")
-    raw = model(Letterbox(image_size, name="letterbox")(photographs))
-    detections = Detections(image_size, score_threshold, iou_threshold, max_detections, name="detections")([raw, photographs])
+    boxes, scores = decoding(model(Letterbox(size, name="letterbox")(photographs)))
+    detections = Detections(size, score_threshold, iou_threshold, max_detections, name="detections")([boxes, scores, photographs])
     return keras.Model(photographs, detections, name="detector")

@@ -13,7 +13,9 @@ import keras
 from keras import layers
 
 from components.models.batch_norm import BatchNormalization
-from components.models.detectors.decode import STRIDES
+from components.models.detectors.decode import STRIDES, Decoding
+from components.models.detectors.family import Family
+from components.models.detectors.loss import DetectionLoss
 
 PRIOR = 0.01  # the score every anchor starts with (RetinaNet, https://arxiv.org/abs/1708.02002): most are background
 MOMENTUM = 0.9  # of batch-norm statistics: small sets have few steps an epoch
@@ -93,3 +95,15 @@ def build_yolo(num_classes: int, image_size: int, backbone: Backbone, width: int
     classes = _rows(_tower(maps, width, "class_tower"), num_classes, -math.log(1 / PRIOR - 1), "class_rows")
     raw = layers.Concatenate(axis=-1, name="raw", dtype="float32")([boxes, classes])
     return keras.Model(pixels, raw, name="yolo")
+
+
+def yolo(backbone: Backbone) -> Family:
+    """The detector on a backbone."""
+
+    def build(num_classes: int, image_size: int) -> keras.Model:
+        return build_yolo(num_classes, image_size, backbone)
+
+    def decoding(num_classes: int, image_size: int) -> keras.layers.Layer:
+        return Decoding(image_size, name="decoding")
+
+    return Family(build, decoding, DetectionLoss)

@@ -10,13 +10,13 @@ from components.augment.policies import NAMED
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import UsageError
 from components.models.catalog import Design, build, serving_model
+from components.models.detectors.loss import DetectionLoss
 from components.train import precision
 from components.train.class_loss import ClassLoss, is_correct
 from components.train.config import TrainConfig
 from components.train.examples import Examples, pad_boxes
 from components.train.fit import Session, fit
 from components.train.loader import TrainingBatches, ValidationBatches
-from components.train.losses import DetectionLoss
 from components.train.progress import Outcome
 from components.train.saving import save_model
 from components.train.step import Goal

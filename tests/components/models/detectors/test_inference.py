@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.models.detectors.decode import anchor_grid
+from components.models.detectors.decode import Decoding, anchor_grid
 from components.models.detectors.inference import inference_model
 from components.models.detectors.yolo import build_yolo, scratch_backbone
 
@@ -32,7 +32,7 @@ def answering(boxes: list[tuple[float, ...]], classes: int = 2) -> keras.Model:
 
 def test_boxes_come_back_on_the_photograph():
     # A photograph of 128 x 64 is shrunk by half to 64 x 32 and lies 16 pixels from the top.
-    detect = inference_model(answering([(8, 24, 24, 40, 1, 3.0)]), SIZE, 2)
+    detect = inference_model(answering([(8, 24, 24, 40, 1, 3.0)]), Decoding(SIZE))
     rows = np.asarray(detect(np.zeros((1, 64, 128, 3), np.uint8)))
     assert rows.shape == (1, 100, 6)
     score = 1 / (1 + np.exp(-3.0))
@@ -43,7 +43,7 @@ def test_boxes_come_back_on_the_photograph():
 
 def test_duplicates_are_suppressed_within_a_class_only():
     boxes = [(10, 10, 30, 30, 0, 3.0), (11, 10, 31, 30, 0, 2.0), (10, 10, 30, 30, 1, 1.0), (40, 40, 60, 60, 0, 0.5)]
-    rows = np.asarray(inference_model(answering(boxes), SIZE, 2)(np.zeros((1, SIZE, SIZE, 3), np.uint8)))[0]
+    rows = np.asarray(inference_model(answering(boxes), Decoding(SIZE))(np.zeros((1, SIZE, SIZE, 3), np.uint8)))[0]
     rows = rows[rows[:, 5] >= 0]
     assert rows[:, 5].tolist() == [0, 1, 0]
     assert (np.diff(rows[:, 4]) < 0).all()
@@ -51,33 +51,28 @@ def test_duplicates_are_suppressed_within_a_class_only():
 
 def test_what_lies_in_the_border_is_dropped_and_the_rest_is_clipped():
     boxes = [(4, 2, 20, 12, 0, 3.0), (-10, 20, 20, 40, 1, 2.0)]  # the first is wholly above the photograph
-    rows = np.asarray(inference_model(answering(boxes), SIZE, 2)(np.zeros((1, 64, 128, 3), np.uint8)))[0]
+    rows = np.asarray(inference_model(answering(boxes), Decoding(SIZE))(np.zeros((1, 64, 128, 3), np.uint8)))[0]
     rows = rows[rows[:, 5] >= 0]
     np.testing.assert_allclose(rows[:, :4], [[0, 4 / 32, 20 / 64, 24 / 32]], atol=1e-5)
 
 
 def test_low_scores_and_surplus_detections_are_left_out():
-    detect = inference_model(answering([(10, 10, 30, 30, 0, -3.0)]), SIZE, 2, score_threshold=0.5)
+    detect = inference_model(answering([(10, 10, 30, 30, 0, -3.0)]), Decoding(SIZE), score_threshold=0.5)
     assert (np.asarray(detect(np.zeros((1, SIZE, SIZE, 3), np.uint8)))[..., 5] == -1).all()
     many = [(x, y, x + 6, y + 6, 0, 1.0) for x in range(0, 56, 8) for y in range(0, 56, 8)]
-    found = np.asarray(inference_model(answering(many), SIZE, 2, max_detections=7)(np.zeros((1, SIZE, SIZE, 3), np.uint8)))
+    found = np.asarray(inference_model(answering(many), Decoding(SIZE), max_detections=7)(np.zeros((1, SIZE, SIZE, 3), np.uint8)))
     assert found.shape == (1, 7, 6)
     assert (found[..., 5] == 0).all()
 
 
 def test_saves_and_loads_in_safe_mode(tmp_path):
     model = build_yolo(3, SIZE, scratch_backbone, width=16)
-    detect = inference_model(model, SIZE, 3, score_threshold=0.001)
+    detect = inference_model(model, Decoding(SIZE), score_threshold=0.001)
     detect.save(tmp_path / "detector.keras")
     loaded = keras.models.load_model(tmp_path / "detector.keras", safe_mode=True)
     image = np.random.default_rng(0).integers(0, 256, (2, 50, 90, 3)).astype(np.uint8)
     np.testing.assert_array_equal(loaded(image), detect(image))
     assert (np.asarray(detect(image))[..., 5] >= 0).any()
-
-
-def test_the_number_of_classes_is_checked():
-    with pytest.raises(ValueError, match="4 \\+ 3"):
-        inference_model(answering([]), SIZE, 3)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from components.models.detectors.decode import anchor_grid, decode
-from components.train.losses import DetectionLoss, box_loss, quality_cross_entropy
+from components.models.detectors.loss import DetectionLoss, box_loss, quality_cross_entropy
 
 SIZE = 64
 ANCHORS = len(anchor_grid(SIZE)[0])
