@@ -130,12 +130,12 @@ def ours(name: str, place: Path, cpu_seconds: float, seed: int) -> None:
     class Curve(Training):
         """Measures the averages whenever a share of the time is over."""
 
-        due = cpu_seconds / POINTS
+        point = cpu_seconds / POINTS
 
         def _end_epoch(self, step: Any, rate: float, is_last: bool) -> None:
             super()._end_epoch(step, rate, is_last)
-            if clock() - began >= self.due and not is_last:
-                self.due = (int((clock() - began) / cpu_seconds * POINTS) + 1) * cpu_seconds / POINTS
+            if clock() - began >= self.point and not is_last:
+                self.point = (int((clock() - began) / cpu_seconds * POINTS) + 1) * cpu_seconds / POINTS
                 step.swap()
                 tell(self.model)
                 step.swap()

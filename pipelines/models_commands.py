@@ -36,9 +36,10 @@ def list_models(*, as_json: bool) -> int:
     with silent_stderr():
         from components.models import catalog
     rows = [_facts(name, task) for task, names in catalog.ARCHITECTURES.items() for name in names if name in catalog.DESCRIPTIONS]
-    others = [name for name in catalog.ARCHITECTURES[CLASSIFICATION] if name not in catalog.DESCRIPTIONS]
+    others = {task: [name for name in names if name not in catalog.DESCRIPTIONS] for task, names in catalog.ARCHITECTURES.items()}
     if as_json:
-        print_json(rows + [{"architecture": name, "task": CLASSIFICATION, "image_size": usual_size(name)} for name in others])
+        more = [(task, name) for task, names in others.items() for name in names]
+        print_json(rows + [{"architecture": name, "task": task, "image_size": usual_size(name)} for task, name in more])
         return 0
     columns = ("architecture", "task", "pixels", "classes", "parameters", "MFLOPs", "what")
     cells = [
@@ -54,8 +55,9 @@ def list_models(*, as_json: bool) -> int:
         for row in rows
     ]
     _print_table(columns, cells, "architectures, as published")
-    told = f"{', '.join(others)}; and vgg16, vgg19 and resnet50, which `weights: imagenet` takes from there"
-    print(textwrap.fill(f"also, as backbones for transfer (keras.applications): {told}. `visionloop summary NAME` counts them.", 118))
+    told = f"{', '.join(others[CLASSIFICATION])}; and vgg16, vgg19 and resnet50, which `weights: imagenet` takes from there"
+    boxes = f"Detectors on them: {', '.join(others[DETECTION])}. `visionloop summary NAME` counts them."
+    print(textwrap.fill(f"also, as backbones for transfer (keras.applications): {told}. {boxes}", 118))
     return 0
 
 

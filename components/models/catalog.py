@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Literal
 
 import keras
@@ -23,7 +24,7 @@ from components.models.classifiers.resnet import resnet18, resnet34, resnet50
 from components.models.classifiers.vgg import vgg11, vgg13, vgg16, vgg19
 from components.models.detectors.family import Family
 from components.models.detectors.inference import inference_model
-from components.models.detectors.yolo import scratch_backbone, yolo
+from components.models.detectors.yolo import from_scratch, yolo
 from components.models.folding import Bias, folded
 from components.models.fused import fused
 from components.models.layers import ResizeCrop
@@ -64,14 +65,18 @@ OWN = {
     "resnet50": Network(resnet50, 32, "ResNet of bottlenecks"),
 }
 LITE0 = "efficientnet_lite0"
+DETECTOR = "yolo_"  # and then the name of what it stands on
 DETECTORS: dict[str, tuple[Family, str]] = {
-    "yolo": (yolo(scratch_backbone), "one-stage anchor-free detector"),
+    "yolo": (from_scratch("n"), "one-stage anchor-free detector"),
+    "yolo_s": (from_scratch("s"), "the same, half as wide again"),
+    "yolo_m": (from_scratch("m"), "the same, twice as wide and as deep"),
     "yolo_lite0": (yolo(efficientnet_lite0.features), "the same on an EfficientNet-Lite0"),
+    **{f"{DETECTOR}{name}": (yolo(partial(transfer.pyramid, name)), f"the same on Keras' {name}") for name in transfer.PYRAMIDS},
 }
 DESCRIPTIONS = {
     **{name: network.what for name, network in OWN.items()},
     LITE0: "EfficientNet-Lite0; `weights: sample` are ImageNet's, embedded",
-    **{name: what for name, (_, what) in DETECTORS.items()},
+    **{name: what for name, (_, what) in DETECTORS.items() if name.removeprefix(DETECTOR) not in transfer.PYRAMIDS},
 }
 ARCHITECTURES: dict[str, list[str]] = {CLASSIFICATION: list(dict.fromkeys([*OWN, LITE0, *transfer.NETWORKS])), DETECTION: list(DETECTORS)}
 
@@ -116,12 +121,21 @@ def build(design: Design, weights: Weights | None) -> tuple[keras.Model, list[st
     if design.task == CLASSIFICATION and design.image_size is not None and design.image_size < SENSIBLE:
         told = "%s is pretrained on larger objects than image_size: %d shows; %d pixels and more make sense, usual are %d"
         log.warning(told, design.architecture, design.image_size, SENSIBLE, usual_size(design.architecture))
-    head = chosen_head(design.architecture, design.head, transfers=False)
-    backbone = heads.backbone(model, head) if head in heads.HEADS else None
-    filled = load(model, backbone, design.architecture, weights)
+    filled = load(model, *_backbone(model, design), weights)
     quick = folded(model, filled)
     finalise(quick)
     return quick, filled
+
+
+def _backbone(model: keras.Model, design: Design) -> tuple[keras.Model | None, str]:
+    """The part of a network that pretrained weights may fill, None where that is all of it, and whose weights those are."""
+    if design.task == DETECTION:
+        if not _is_of_keras(design):
+            return None, design.architecture
+        last = model.get_layer(transfer.BACKBONE).input
+        return keras.Model(model.input, last), design.architecture.removeprefix(DETECTOR)
+    head = chosen_head(design.architecture, design.head, transfers=False)
+    return heads.backbone(model, head) if head in heads.HEADS else None, design.architecture
 
 
 def below_head(model: keras.Model, design: Design) -> list[str]:
@@ -209,6 +223,8 @@ def _classifier(design: Design) -> keras.Model:
 
 def _is_of_keras(design: Design) -> bool:
     """Whether keras.applications builds the network, from layers that this project computes faster."""
+    if design.task == DETECTION:
+        return design.architecture.removeprefix(DETECTOR) in transfer.PYRAMIDS
     return design.architecture in transfer.NETWORKS and chosen_head(design.architecture, design.head, transfers=False) in heads.HEADS
 
 
@@ -223,7 +239,8 @@ def _logits(design: Design, pixels: Any) -> Any:
 
 def _detector(design: Design) -> keras.Model:
     assert design.image_size is not None
-    return _family(design).build(design.num_classes, design.image_size)
+    model = _family(design).build(design.num_classes, design.image_size)
+    return fused(model) if _is_of_keras(design) else model
 
 
 def detection_loss(design: Design) -> keras.losses.Loss:

@@ -11,8 +11,6 @@ PUBLISHED = {
     "cnn_bn": (28, 10),
     "cnn_flowers": (180, 5),
     "cnn_malaria": (32, 2),
-    "yolo": (320, 20),
-    "yolo_lite0": (320, 20),
     "efficientnet_b1": (240, 1000),
     "efficientnet_b2": (260, 1000),
     "efficientnet_b3": (300, 1000),
@@ -32,13 +30,18 @@ PUBLISHED = {
     "nasnet_large": (331, 1000),
 }
 IMAGENET = (224, 1000)
+DETECTION = (320, 20)  # the classes are Pascal VOC's
 
 
 def usual_size(architecture: str) -> int:
-    """Pixels, square: as published, 224 for the networks of ImageNet that are not listed."""
-    return PUBLISHED.get(architecture, IMAGENET)[0]
+    """Pixels, square: as published, 224 for the networks of ImageNet that are not listed, 320 for detectors."""
+    return _usual(architecture)[0]
 
 
 def usual_classes(architecture: str) -> int:
-    """As published, 1000 for the networks of ImageNet."""
-    return PUBLISHED.get(architecture, IMAGENET)[1]
+    """As published, 1000 for the networks of ImageNet, 20 for detectors."""
+    return _usual(architecture)[1]
+
+
+def _usual(architecture: str) -> tuple[int, int]:
+    return DETECTION if architecture.startswith("yolo") else PUBLISHED.get(architecture, IMAGENET)

@@ -20,6 +20,9 @@ from components.models.layers import BlueFirst
 from components.models.sizes import usual_size
 
 IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], np.float32)
+STRIDES = (8, 16, 32)
+BACKBONE = "backbone"
+PYRAMIDS = ("mobilenet_v2", "resnet50_v2", "resnet50", "vgg16", "efficientnet_b0")  # whose maps have those strides exactly
 DOWNLOAD_SECONDS = 20.0  # without a byte
 WITHOUT_INTERNET = (
     "without internet these serve: `architecture: efficientnet_lite0` with `weights: sample`, a file of weights, or `models:/NAME@ALIAS`"
@@ -53,6 +56,17 @@ def features(name: str, pixels: Any) -> Any:
         if least is None:
             raise
         raise UsageError(f"image_size is {side} pixels, {name} needs {least[1]} at least; usual are {usual_size(name)}") from None
+
+
+def pyramid(name: str, pixels: Any) -> dict[int, Any]:
+    """The last feature maps that stand 8, 16 and 32 pixels apart, by stride, of pixels (B, S, S, 3) in 0..255, S a multiple of 32.
+
+    What the network ends with is called `backbone`.
+    """
+    last = layers.Activation("linear", name=BACKBONE)(features(name, pixels))
+    sides = {pixels.shape[1] // stride: stride for stride in STRIDES}
+    maps = {sides[layer.output.shape[1]]: layer.output for layer in keras.Model(pixels, last).layers if layer.output.shape[1] in sides}
+    return {**maps, STRIDES[-1]: last}
 
 
 def preprocessed(name: str, pixels: Any) -> Any:

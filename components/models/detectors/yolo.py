@@ -7,7 +7,7 @@ ReLU instead of SiLU: on a CPU the activation would cost as much as the convolut
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers
@@ -19,10 +19,21 @@ from components.models.detectors.loss import DetectionLoss
 
 PRIOR = 0.01  # the score every anchor starts with (RetinaNet, https://arxiv.org/abs/1708.02002): most are background
 MOMENTUM = 0.9  # of batch-norm statistics: small sets have few steps an epoch
-STEM_CHANNELS = 16
-STAGES = ((2, 32, 1), (4, 48, 1), (8, 64, 2), (16, 128, 2), (32, 192, 1))  # stride, channels, residual blocks
+STEM = 48  # channels, as many as there are numbers in a patch of 4 by 4 pixels
+STAGES = ((8, 64, 2), (16, 128, 2), (32, 256, 1))  # stride, channels, residual blocks
 
 Backbone = Callable[[Any], dict[int, Any]]
+
+
+class Size(NamedTuple):
+    """How large a network from scratch is: its channels and residual blocks, times those of STAGES, and the width of its head."""
+
+    channels: float
+    blocks: int
+    width: int
+
+
+SIZES = {"n": Size(1.0, 1, 64), "s": Size(1.5, 1, 96), "m": Size(2.0, 2, 128)}
 
 
 def _normalised(x: Any, name: str) -> Any:
@@ -36,22 +47,24 @@ def _convolution(x: Any, channels: int, kernel: int, name: str, stride: int = 1)
 
 
 def _residual(x: Any, name: str) -> Any:
-    channels = x.shape[-1]
-    inner = _convolution(x, channels // 2, 1, f"{name}_squeeze")
-    inner = _convolution(inner, channels, 3, f"{name}_expand")
-    return layers.Add(name=f"{name}_add")([x, inner])
+    return layers.Add(name=f"{name}_add")([x, _convolution(x, x.shape[-1], 3, name)])
 
 
-def scratch_backbone(pixels: Any) -> dict[int, Any]:
-    """Feature maps by stride: 8 (64 channels), 16 (128) and 32 (192), of pixels (B, S, S, 3) in 0..255."""
-    x = layers.Rescaling(1 / 128, -127 / 128, name="rescale")(pixels)
-    maps = {}
-    for stride, channels, repeats in STAGES:
-        x = _convolution(x, channels, 3, f"stage{stride}", stride=2)
-        for repeat in range(repeats if stride >= 4 else 0):
-            x = _residual(x, f"stage{stride}_block{repeat + 1}")
-        maps[stride] = x
-    return {stride: maps[stride] for stride in STRIDES}
+def scratch_backbone(size: Size) -> Backbone:
+    """Feature maps by stride, 8, 16 and 32 (64, 128 and 256 channels, times the size's), of pixels (B, S, S, 3) in 0..255."""
+
+    def maps(pixels: Any) -> dict[int, Any]:
+        x = layers.Rescaling(1 / 128, -127 / 128, name="rescale")(pixels)
+        x = _convolution(x, round(STEM * size.channels), 6, "stem", stride=4)
+        found = {}
+        for stride, channels, blocks in STAGES:
+            x = _convolution(x, round(channels * size.channels), 3, f"stage{stride}", stride=2)
+            for block in range(blocks * size.blocks):
+                x = _residual(x, f"stage{stride}_block{block + 1}")
+            found[stride] = x
+        return found
+
+    return maps
 
 
 def _pyramid(maps: dict[int, Any], width: int) -> list[Any]:
@@ -80,7 +93,7 @@ def _rows(maps: list[Any], channels: int, bias: float, name: str) -> Any:
     return layers.Concatenate(axis=1, name=f"{name}_all", dtype="float32")(rows)
 
 
-def build_yolo(num_classes: int, image_size: int, backbone: Backbone, width: int = 64) -> keras.Model:
+def build_yolo(num_classes: int, image_size: int, backbone: Backbone, width: int) -> keras.Model:
     """The detector: letterboxed RGB pixels (B, S, S, 3) uint8 -> raw rows (B, A, 4 + num_classes) float32.
 
     A is the number of anchors (`decode.anchor_grid`), finest map first; `decode.decode` says what a row means.
@@ -97,13 +110,18 @@ def build_yolo(num_classes: int, image_size: int, backbone: Backbone, width: int
     return keras.Model(pixels, raw, name="yolo")
 
 
-def yolo(backbone: Backbone) -> Family:
-    """The detector on a backbone."""
+def yolo(backbone: Backbone, width: int = 64) -> Family:
+    """The detector on a backbone; `width` is the channels of pyramid and head."""
 
     def build(num_classes: int, image_size: int) -> keras.Model:
-        return build_yolo(num_classes, image_size, backbone)
+        return build_yolo(num_classes, image_size, backbone, width)
 
     def decoding(num_classes: int, image_size: int) -> keras.layers.Layer:
         return Decoding(image_size, name="decoding")
 
     return Family(build, decoding, DetectionLoss)
+
+
+def from_scratch(size: str) -> Family:
+    """The detector on a backbone of its own, of one of SIZES."""
+    return yolo(scratch_backbone(SIZES[size]), SIZES[size].width)

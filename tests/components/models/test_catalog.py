@@ -40,8 +40,8 @@ def test_every_architecture_takes_uint8_and_answers_float32(task, name):
 
 def test_every_network_of_our_own_is_described_and_those_of_keras_are_there():
     every = {name for names in ARCHITECTURES.values() for name in names}
-    assert set(OWN) | {"efficientnet_lite0", "yolo", "yolo_lite0"} == set(DESCRIPTIONS) <= every
-    assert {"mobilenet_v2", "resnet50_v2", "densenet121", "convnext_tiny"} <= every
+    assert set(OWN) | {"efficientnet_lite0", "yolo", "yolo_s", "yolo_m", "yolo_lite0"} == set(DESCRIPTIONS) <= every
+    assert {"mobilenet_v2", "resnet50_v2", "densenet121", "convnext_tiny", "yolo_mobilenet_v2", "yolo_resnet50_v2"} <= every
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_network_of_our_own_is_described_and_those_of_keras_are_there():
         (replace(CNN, architecture="inception_v3", image_size=74), "74 pixels, inception_v3 needs 75 at least; usual are 299"),
         (replace(CNN, image_size=None), "one input size: leave train_size out"),
         (replace(YOLO, head="pooled"), "yolo is a detector: leave head out"),
-        (replace(YOLO, architecture="yolo_lite"), "known: yolo, yolo_lite0. Did you mean 'yolo_lite0'"),
+        (replace(YOLO, architecture="yolo_lite"), "known: yolo, yolo_s, .*. Did you mean 'yolo_lite0'"),
         (replace(YOLO, image_size=100), "100 pixels, a detector needs a multiple of 32"),
         (replace(YOLO, image_size=None), "multiple of 32"),
     ],

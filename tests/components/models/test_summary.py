@@ -6,7 +6,7 @@ from keras import layers
 
 from components.data.tables import CLASSIFICATION
 from components.models.catalog import Design, build, serving_model
-from components.models.detectors.yolo import build_yolo, scratch_backbone
+from components.models.detectors.yolo import SIZES, build_yolo, scratch_backbone
 from components.models.summary import LayerRow, layer_flops, rows, total_flops
 
 
@@ -34,7 +34,7 @@ def test_a_layer_costs_two_flops_a_multiply_add(layer, shape, expected):
 
 
 def test_a_shared_convolution_counts_at_every_map():
-    found = {row.name: row for row in rows(build_yolo(2, 64, scratch_backbone, width=64))}
+    found = {row.name: row for row in rows(build_yolo(2, 64, scratch_backbone(SIZES["n"]), width=64))}
     positions = 8 * 8 + 4 * 4 + 2 * 2
     assert found["box_tower"].flops == 2 * 3 * 3 * 64 * 64 * positions
     assert found["box_tower"].parameters == 3 * 3 * 64 * 64

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from components.models.detectors.decode import Decoding, anchor_grid
 from components.models.detectors.inference import inference_model
-from components.models.detectors.yolo import build_yolo, scratch_backbone
+from components.models.detectors.yolo import SIZES, build_yolo, scratch_backbone
 
 SIZE = 64
 CENTRES, STRIDES = anchor_grid(SIZE)
@@ -66,7 +66,7 @@ def test_low_scores_and_surplus_detections_are_left_out():
 
 
 def test_saves_and_loads_in_safe_mode(tmp_path):
-    model = build_yolo(3, SIZE, scratch_backbone, width=16)
+    model = build_yolo(3, SIZE, scratch_backbone(SIZES["n"]), width=16)
     detect = inference_model(model, Decoding(SIZE), score_threshold=0.001)
     detect.save(tmp_path / "detector.keras")
     loaded = keras.models.load_model(tmp_path / "detector.keras", safe_mode=True)
@@ -80,7 +80,7 @@ def test_raw_rows_are_float32_under_every_policy(policy):
     before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy(policy)
     try:
-        model = build_yolo(5, 96, scratch_backbone, width=16)
+        model = build_yolo(5, 96, scratch_backbone(SIZES["n"]), width=16)
     finally:
         keras.mixed_precision.set_dtype_policy(before)
     raw = model(np.zeros((2, 96, 96, 3), np.uint8))
@@ -91,4 +91,4 @@ def test_raw_rows_are_float32_under_every_policy(policy):
 
 def test_an_image_size_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="multiple of 32"):
-        build_yolo(1, 100, scratch_backbone)
+        build_yolo(1, 100, scratch_backbone(SIZES["n"]), width=16)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from components.models.detectors.decode import anchor_grid, decode
-from components.models.detectors.loss import DetectionLoss, box_loss, quality_cross_entropy
+from components.models.detectors.loss import DetectionLoss, box_loss, quality_focal_loss
 
 SIZE = 64
 ANCHORS = len(anchor_grid(SIZE)[0])
@@ -69,10 +69,10 @@ def test_the_right_answer_costs_nearly_nothing_and_a_wrong_one_much():
     assert min(moved, silent) > 0.5
 
 
-def test_quality_cross_entropy_by_hand():
+def test_quality_focal_loss_by_hand():
     logits, target = np.array([[[0.0], [2.0]]], np.float32), np.array([[[1.0], [0.0]]], np.float32)
-    expected = np.log(2) + np.log(1 + np.exp(2.0))
-    assert float(quality_cross_entropy(target, logits)[0]) == pytest.approx(expected, rel=1e-4)
+    expected = 0.5**2 * np.log(2) + (1 / (1 + np.exp(-2.0))) ** 2 * np.log(1 + np.exp(2.0))
+    assert float(quality_focal_loss(target, logits)[0]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_box_loss_by_hand():
