@@ -59,14 +59,18 @@ def features(name: str, pixels: Any) -> Any:
 
 
 def pyramid(name: str, pixels: Any) -> dict[int, Any]:
-    """The last feature maps that stand 8, 16 and 32 pixels apart, by stride, of pixels (B, S, S, 3) in 0..255, S a multiple of 32.
+    """Feature maps whose cells stand 8, 16 and 32 pixels apart, by stride, of pixels (B, S, S, 3) in 0..255, S a multiple of 32.
 
-    What the network ends with is called `backbone`.
+    Of each stride the last map of those that have most channels; of the last, what the network ends with, called BACKBONE.
     """
     last = layers.Activation("linear", name=BACKBONE)(features(name, pixels))
-    sides = {pixels.shape[1] // stride: stride for stride in STRIDES}
-    maps = {sides[layer.output.shape[1]]: layer.output for layer in keras.Model(pixels, last).layers if layer.output.shape[1] in sides}
-    return {**maps, STRIDES[-1]: last}
+    strides = {pixels.shape[1] // stride: stride for stride in STRIDES}
+    found: dict[int, Any] = {}
+    for layer in keras.Model(pixels, last).layers:
+        stride = strides.get(layer.output.shape[1])
+        if stride and (stride not in found or layer.output.shape[-1] >= found[stride].shape[-1]):
+            found[stride] = layer.output
+    return {**found, STRIDES[-1]: last}
 
 
 def preprocessed(name: str, pixels: Any) -> Any:

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from keras.src.utils import file_utils
 
-from components.data.tables import CLASSIFICATION
+from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, ServiceError, UsageError
 from components.models import freezing, transfer
 from components.models.catalog import Design, below_head, build, serving_model
@@ -30,6 +30,25 @@ def test_preprocessing_inside_is_the_network_s_own(name):
     inside = keras.Model(given, transfer.preprocessed(name, given))
     expected = module.preprocess_input(PIXELS.astype(np.float32))
     assert np.abs(np.asarray(inside(PIXELS), np.float32) - expected).max() < 1e-4
+
+
+MAPS = {  # the layers that readers of these networks' papers would choose, and their channels
+    "mobilenet_v2": {8: ("block_6_expand_relu", 192), 16: ("block_13_expand_relu", 576), 32: ("out_relu", 1280)},
+    "resnet50_v2": {8: ("conv3_block4_preact_relu", 512), 16: ("conv4_block6_preact_relu", 1024), 32: ("post_relu", 2048)},
+    "resnet50": {8: ("conv3_block4_out", 512), 16: ("conv4_block6_out", 1024), 32: ("conv5_block3_out", 2048)},
+    "vgg16": {8: ("block4_conv3", 512), 16: ("block5_conv3", 512), 32: ("block5_pool", 512)},
+    "efficientnet_b0": {8: ("block4a_expand_activation", 240), 16: ("block6a_expand_activation", 672), 32: ("top_activation", 1280)},
+}
+
+
+@pytest.mark.parametrize("name", transfer.PYRAMIDS)
+def test_a_detector_stands_on_the_last_maps_of_every_stride(name):
+    pixels = keras.Input((96, 96, 3), dtype="uint8")
+    maps, _ = unallocated(lambda: (transfer.pyramid(name, pixels), None))
+    assert {stride: (96 // one.shape[1], 96 // one.shape[2]) for stride, one in maps.items()} == {8: (8, 8), 16: (16, 16), 32: (32, 32)}
+    source = maps[32]._keras_history.operation.input
+    layers_read = {stride: (source if stride == 32 else one) for stride, one in maps.items()}
+    assert {stride: (one._keras_history.operation.name, one.shape[-1]) for stride, one in layers_read.items()} == MAPS[name]
 
 
 # name, head, pixels, classes: all parameters, those that learn while the backbone is frozen
@@ -111,6 +130,15 @@ def test_with_downloaded_weights_photographs_give_what_keras_own_network_gives(n
     served, logits = serving_model(model, design), np.asarray(model(PIXELS, training=False), np.float64)
     softmax = np.exp(logits - logits.max(1, keepdims=True))
     assert np.abs(np.asarray(served(PIXELS)) - softmax / softmax.sum(1, keepdims=True)).max() < 1e-4
+
+
+def test_a_detector_s_backbone_answers_what_the_official_network_does(monkeypatch, tmp_path):
+    official = official_weights("mobilenet_v2", tmp_path / "official.weights.h5", monkeypatch)
+    model, filled = build(Design(DETECTION, "yolo_mobilenet_v2", 2, 96, 0.0), "imagenet")
+    assert set(filled) == {layer.name for layer in official.layers if layer.weights}
+    theirs = np.asarray(official(PIXELS / np.float32(127.5) - 1))
+    ours = np.asarray(keras.Model(model.input, model.get_layer(transfer.BACKBONE).output)(PIXELS))
+    assert np.ptp(theirs) > 0 and np.abs(ours - theirs).max() < 1e-3 * np.max(theirs)
 
 
 @pytest.mark.parametrize("include_top", [False, True])
