@@ -29,7 +29,7 @@ import numpy as np
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA: dict[str, Any] = {"image_size": 256, "train_size": 192, "policy": "strong"}  # pixels, of images served and of training crops
+DATA: dict[str, Any] = {"image_size": 256, "train_size": 192, "policy": "strong", "mirror": True}  # pixels, as params.yaml explains
 RECIPE: dict[str, Any] = {
     "epochs": 20, "frozen_epochs": 1, "fine_tune_from": "block4", "batch_size": 32, "optimizer": "adamw", "learning_rate": 0.003,
     "fine_tune_learning_rate": 0.0005, "weight_decay": 0.01, "schedule": "cosine", "warmup_epochs": 1.0, "patience": 0, "keep": "last",
@@ -128,7 +128,7 @@ def trained(weights: Path, arrays: Arrays, recipe: dict[str, Any], cpu_seconds: 
         session = Session(lambda epoch, numbers: None, Path(folder), checkpoint_seconds=1e9, told=told, clock=time.process_time)
         fit(network, goal, (batches, ValidationBatches(validation, 57)), config, pretrained, session)
     used = time.process_time() - start
-    return serving_model(network, replace(design, image_size=data["image_size"])), seen[0] / len(training), used
+    return serving_model(network, replace(design, image_size=data["image_size"], mirror=data["mirror"])), seen[0] / len(training), used
 
 
 def measured(model: Any, pixels: Any, labels: Any) -> tuple[float, float]:

@@ -78,6 +78,7 @@ class Model:
     head: Literal["published", "pooled", "course"] | None
     image_size: int
     train_size: int | None
+    mirror: bool
     train: TrainConfig
 
 
@@ -140,7 +141,7 @@ class Settings:
     run: Run
 
 
-MODEL_KEYS = ("task", "architecture", "weights", "head", "image_size", "train_size")
+MODEL_KEYS = ("task", "architecture", "weights", "head", "image_size", "train_size", "mirror")
 
 
 def load(path: Path) -> Settings:
@@ -182,7 +183,7 @@ def _model(name: str, block: Any, defaults: dict[str, Any], source: str) -> dict
     _refuse_unknown(defaults, knobs, source, "train.")
     _refuse_unknown(block, [*MODEL_KEYS, *knobs], source, f"models.{name}.")
     own = {key: value for key, value in block.items() if key in knobs}
-    about = {"train_size": None, "head": None, **{key: block[key] for key in MODEL_KEYS if key in block}}
+    about = {"train_size": None, "head": None, "mirror": False, **{key: block[key] for key in MODEL_KEYS if key in block}}
     if about.get("image_size") is None:
         about["image_size"] = usual_size(str(block.get("architecture")))
     return {"name": name, **about, "train": {**defaults, **own}}

@@ -39,7 +39,8 @@ def _batch(model: keras.Model, pixels: NDArray[np.uint8], classes: Indices, name
     for score in sums:  # the images of a batch know nothing of one another: the slope of the sum is each one's own
         slopes = tape.gradient(score, found, unconnected_gradients="zero")
         weights = tf.reduce_mean(slopes, axis=(1, 2), keepdims=True)
-        heats.append(tf.nn.relu(tf.reduce_sum(weights * found, axis=-1)))
+        heat = tf.nn.relu(tf.reduce_sum(weights * found, axis=-1))
+        heats.append(heat[: len(pixels)])  # after them come those of the mirror images, where a network looks at both
     return np.asarray(tf.stack(heats, axis=1), np.float32)
 
 

@@ -17,7 +17,7 @@ from components.models.classifiers.cnn import cnn
 from components.models.classifiers.cnn_bn import cnn_bn
 from components.models.classifiers.cnn_flowers import cnn_flowers
 from components.models.classifiers.cnn_malaria import cnn_malaria
-from components.models.classifiers.fast import fast
+from components.models.classifiers.fast import fast, fast_wide
 from components.models.classifiers.googlenet import googlenet
 from components.models.classifiers.lenet5 import lenet5
 from components.models.classifiers.resnet import resnet18, resnet34, resnet50
@@ -27,7 +27,7 @@ from components.models.detectors.inference import inference_model
 from components.models.detectors.yolo import from_scratch, yolo
 from components.models.folding import Bias, folded
 from components.models.fused import fused
-from components.models.layers import ResizeCrop
+from components.models.layers import AndMirrored, MirrorMean, ResizeCrop
 from components.models.pretrained import Weights, load
 from components.models.saved import finalise
 from components.models.sizes import usual_size
@@ -50,6 +50,7 @@ class Network:
 OWN = {
     "lenet5": Network(lenet5, 32, "LeNet-5, 1998: digits, gray"),
     "fast": Network(fast, 28, "the best small one for a time budget"),
+    "fast_wide": Network(fast_wide, 28, "the same, two and a half times the work, where there is more time"),
     "cnn": Network(cnn, 4, "the course's CIFAR network: three convolutions"),
     "cnn_bn": Network(cnn_bn, 4, "the course's network with batch normalisation and dropout, gray"),
     "cnn_flowers": Network(cnn_flowers, 2, "the course's flower network: one convolution"),
@@ -86,7 +87,8 @@ class Design:
     """What decides a network's shape; `image_size` in pixels, None for a classifier that takes any.
 
     `head`: the network whole as published, or Keras' backbone of that name under a head of ours (components.models.heads).
-    None: published where the network is one of our own.
+    None: published where the network is one of our own. `mirror`: served, a classifier answers the mean of what it makes of a
+    picture and of its mirror image, in twice the time.
     """
 
     task: str
@@ -95,6 +97,7 @@ class Design:
     image_size: int | None
     dropout: float
     head: HeadName | None = None
+    mirror: bool = False
 
 
 def chosen_head(architecture: str, head: HeadName | None, *, transfers: bool) -> HeadName | None:
@@ -154,7 +157,8 @@ def serving_model(trained: keras.Model, design: Design) -> keras.Model:
     if design.task == DETECTION:
         return inference_model(model, _family(design).decoding(design.num_classes, model.input_shape[1]))
     photographs = keras.Input((None, None, 3), dtype="uint8", name="image")
-    logits = model(ResizeCrop(model.input_shape[1], name="resize")(photographs))
+    squares = ResizeCrop(model.input_shape[1], name="resize")(photographs)
+    logits = MirrorMean(name="mean")(model(AndMirrored(name="mirror")(squares))) if design.mirror else model(squares)
     return keras.Model(photographs, layers.Softmax(dtype="float32", name="probabilities")(logits), name="classifier")
 
 

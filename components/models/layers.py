@@ -98,6 +98,35 @@ class BlueFirst(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="visionloop")
+class AndMirrored(keras.layers.Layer):  # type: ignore[misc]
+    """Pictures (B, H, W, C) -> those and then their mirror images, left to right: (2B, H, W, C)."""
+
+    def call(self, pixels: Any) -> Any:
+        """Of any dtype."""
+        return tf.concat([pixels, tf.reverse(pixels, [2])], axis=0)
+
+    def compute_output_spec(self, pixels: Any) -> keras.KerasTensor:
+        """Shape and type of the answer, for Keras."""
+        batch, *shape = pixels.shape
+        return keras.KerasTensor((batch and 2 * batch, *shape), dtype=pixels.dtype)
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
+class MirrorMean(keras.layers.Layer):  # type: ignore[misc]
+    """The answers (2B, C) for pictures and then their mirror images -> each picture's mean answer (B, C)."""
+
+    def call(self, answers: Any) -> Any:
+        """The order is that of `AndMirrored`."""
+        plain, mirrored = tf.split(answers, 2, axis=0)
+        return (plain + mirrored) / 2
+
+    def compute_output_spec(self, answers: Any) -> keras.KerasTensor:
+        """Shape and type of the answer, for Keras."""
+        batch, *shape = answers.shape
+        return keras.KerasTensor((batch and batch // 2, *shape), dtype=answers.dtype)
+
+
+@keras.saving.register_keras_serializable(package="visionloop")
 class TwoLogits(keras.layers.Layer):  # type: ignore[misc]
     """The one output z of a sigmoid unit (B, 1) -> logits (B, 2): (0, z), since softmax((0, z)) = (1 - sigmoid(z), sigmoid(z))."""
 

@@ -6,6 +6,7 @@ Light on purpose: the settings are read before Keras is loaded.
 # name: (pixels, classes)
 PUBLISHED = {
     "fast": (32, 10),
+    "fast_wide": (32, 10),
     "lenet5": (32, 10),
     "cnn": (32, 10),
     "cnn_bn": (28, 10),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
+    from components.augment.pipeline import Policy
     from components.models.catalog import Design
     from components.train.loader import TrainingBatches, ValidationBatches
     from components.train.replicas import Replicas
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Model
 
 log = logging.getLogger(__name__)
+MIRRORING = ("HorizontalFlip", "D4", "SquareSymmetry")
 DECISIVE = ("augment/**/*.py", "models/**/*.py", "train/**/*.py", "data/decode.py")  # of components/: what may change weights
 
 
@@ -81,7 +83,8 @@ def prepare(paths: Paths, job: Job) -> Prepared:
 
     model, config = job.model, job.model.train
     head = catalog.chosen_head(model.architecture, model.head, transfers=model.weights is not None)
-    design = catalog.Design(model.task, model.architecture, len(job.dataset.classes), model.image_size, config.dropout, head)
+    shape = (model.architecture, len(job.dataset.classes), model.image_size, config.dropout, head, model.mirror)
+    design = catalog.Design(model.task, *shape)
     catalog.refuse_unknown(design)
     _refuse_train_size(model)
     policy = precision.prepare(config.mixed_precision, job.seed)
@@ -89,6 +92,7 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     start = pretrained(paths, model.weights)
     digest = start.sha256 if start else None
     augmentation = json.loads((paths.augment(model.task) / "policy.json").read_text(encoding="utf-8"))
+    _refuse_mirror(model, augmentation)
     decisive = [parameters(model), job.seed, augmentation, policy, digest]
     key = _key(paths, job, decisive)
     replicas = choose(config.strategy, os.environ, log.info)
@@ -109,6 +113,17 @@ def _refuse_train_size(model: "Model") -> None:
     if model.train_size and (model.task == tables.DETECTION or not 32 <= model.train_size <= model.image_size):
         found = f"models.{model.name}.train_size is {model.train_size} pixels"
         raise UsageError(f"{found}: a classifier may have 32 to image_size, a detector none")
+
+
+def _refuse_mirror(model: "Model", augmentation: "Policy") -> None:
+    """Whoever does not train on mirror images has said, or never thought about, that they may be of another class."""
+    from components.augment.pipeline import leaves, parts
+
+    if model.mirror and model.task == tables.DETECTION:
+        raise UsageError(f"models.{model.name}.mirror is for classifiers: leave it out")
+    if model.mirror and not any(parts(entry)[0] in MIRRORING for entry in leaves(augmentation)):
+        remedy = "add HorizontalFlip there if a mirror image keeps its class, or leave mirror out"
+        raise UsageError(f"models.{model.name}.mirror is true, but augment.{model.task} mirrors nothing: {remedy}")
 
 
 def _batches(paths: Paths, job: Job, augmentation: Any) -> "tuple[TrainingBatches, ValidationBatches]":

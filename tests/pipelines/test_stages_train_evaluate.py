@@ -66,6 +66,23 @@ def test_a_size_that_makes_no_sense_is_refused(task: str, train_size: int) -> No
         training._refuse_train_size(model)
 
 
+@pytest.mark.parametrize(
+    ("task", "policy", "said"),
+    [
+        ("classification", [{"VerticalFlip": {"p": 0.5}}], "augment.classification mirrors nothing: add HorizontalFlip"),
+        ("classification", [{"HorizontalFlip": {"p": 0.0}}], "mirrors nothing"),
+        ("detection", [{"HorizontalFlip": {"p": 0.5}}], "for classifiers"),
+    ],
+)
+def test_mirror_images_are_asked_only_where_they_were_trained_on(task: str, policy: Any, said: str) -> None:
+    model: Any = SimpleNamespace(name="m", task=task, mirror=True)
+    with pytest.raises(UsageError, match=said):
+        training._refuse_mirror(model, policy)
+    flipped = [{"OneOf": {"transforms": [{"HorizontalFlip": {"p": 0.5}}, {"Blur": {}}]}}]
+    training._refuse_mirror(SimpleNamespace(name="m", task="classification", mirror=True), flipped)  # type: ignore[arg-type]
+    training._refuse_mirror(SimpleNamespace(name="m", task=task, mirror=False), policy)  # type: ignore[arg-type]
+
+
 def test_the_digest_of_a_test_set_is_of_its_images_and_labels_and_not_their_order() -> None:
     rows: list[tuple[str, str | None, str]] = [("a", "x", "test"), ("b", "y", "test"), ("c", "x", "train")]
     digest = evaluate.test_digest(dataset(rows))

@@ -15,6 +15,7 @@ from components.models.batch_norm import BatchNormalization
 from components.models.classifiers.whitening import Whitening
 
 WIDTHS = (64, 128, 256)
+WIDE = (96, 256, 384)
 PATCH, PATCH_STRIDE, PATCH_FILTERS = 4, 2, 64
 KERNEL_RMS = 1 / 60  # the size of a weight, so that a learning rate of 0.02 is a step of a quarter of the kernel
 LOGIT_SCALE = 1 / 9
@@ -22,8 +23,17 @@ LOGIT_SCALE = 1 / 9
 
 def fast(pixels: Any, num_classes: int, dropout: float) -> Any:
     """Logits (B, num_classes) of pixels (B, S, S, 3) in 0..255, of 28 pixels a side and more; `dropout` before the last layer."""
+    return _network(pixels, num_classes, dropout, WIDTHS)
+
+
+def fast_wide(pixels: Any, num_classes: int, dropout: float) -> Any:
+    """Likewise, with channels for two and a half times the work: better where an epoch takes less than a fifth of the time there is."""
+    return _network(pixels, num_classes, dropout, WIDE)
+
+
+def _network(pixels: Any, num_classes: int, dropout: float, widths: tuple[int, ...]) -> Any:
     x = Whitening(PATCH_FILTERS, PATCH, strides=PATCH_STRIDE, padding="same", activation="relu", trainable=False, name="whiten")(pixels)
-    for number, width in enumerate(WIDTHS, start=1):
+    for number, width in enumerate(widths, start=1):
         x = _convolution(x, width, f"block{number}_conv1")
         x = layers.MaxPooling2D(2, padding="same", name=f"block{number}_pool")(x)
         x = _rectified(x, f"block{number}_conv1")

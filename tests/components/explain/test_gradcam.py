@@ -1,5 +1,7 @@
 """Grad-CAM against what it must be: CAM where a network pools, inside the object where one is, the same however wrapped."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -136,6 +138,15 @@ def check(architecture: str, size: int) -> None:
 @pytest.mark.parametrize("architecture", ["cnn", "cnn_malaria", "lenet5"])
 def test_small_networks_show_where_they_look(architecture: str) -> None:
     check(architecture, 48)
+
+
+def test_a_network_that_looks_at_mirror_images_too_shows_where_it_looks_at_the_pictures() -> None:
+    design = catalog.Design(CLASSIFICATION, "cnn", 3, 48, 0.0)
+    trained = catalog.build(design, None)[0]
+    shown, classes = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3)).astype(np.uint8), np.array([[0, 1], [2, 0]])
+    plain = grad_cam(catalog.serving_model(trained, design), shown, classes)
+    both = grad_cam(catalog.serving_model(trained, replace(design, mirror=True)), shown, classes)
+    np.testing.assert_allclose(2 * both, plain, rtol=1e-4, atol=1e-6 * plain.max())  # half of the mean is the picture's own
 
 
 # Of keras.applications one a family: the others differ by their depth and width alone.

@@ -9,6 +9,7 @@ import pytest
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, UsageError
 from components.models.catalog import ARCHITECTURES, DESCRIPTIONS, OWN, Design, below_head, build, chosen_head, serving_model
+from components.models.saved import load_model
 from components.models.summary import unallocated
 
 CNN = Design(CLASSIFICATION, "cnn", 3, 32, 0.0)
@@ -85,6 +86,17 @@ def test_a_served_classifier_answers_the_softmax_of_the_logits():
     logits = answer(model, PIXELS).astype(np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.abs(answer(serving_model(model, CNN), PIXELS) - expected).max() < 1e-5
+
+
+def test_a_mirrored_classifier_answers_the_softmax_of_the_mean_of_both_logits(tmp_path):
+    model, _ = build(CNN, None)
+    logits = (answer(model, PIXELS).astype(np.float64) + answer(model, PIXELS[:, :, ::-1])) / 2
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    served = serving_model(model, replace(CNN, mirror=True))
+    assert np.abs(answer(served, PIXELS) - expected).max() < 1e-5
+    assert np.abs(answer(served, PIXELS[:, :, ::-1]) - expected).max() < 1e-5
+    served.save(tmp_path / "model.keras")
+    assert (answer(load_model(tmp_path / "model.keras"), PIXELS) == answer(served, PIXELS)).all()
 
 
 @pytest.mark.parametrize("shape", [(2, 50, 90, 3), (1, 20, 20, 3), (1, 33, 32, 3)])
