@@ -66,16 +66,20 @@ def pixels(paths: Paths, images: pd.DataFrame, task: str, size: int) -> NDArray[
     return cached_pixels(images["image_id"].tolist(), files, size, resize, paths.pixels, progress)
 
 
-def examples(paths: Paths, dataset: Dataset, split: str, size: int) -> "Examples":
-    """One split's images and targets, ready to batch."""
-    from components.train.examples import Examples, image_key
+def targets(dataset: Dataset, split: str) -> NDArray[Any]:
+    """What is true of one split's images: class indices, or boxes in the letterboxed square."""
     from components.train.targets import box_targets, class_targets
 
     images = dataset.part(split)
-    keys = np.array([image_key(image_id) for image_id in images["image_id"]], np.int64)
-    targets: NDArray[Any]
     if dataset.task == tables.DETECTION:
-        targets = box_targets(images, dataset.boxes, dataset.classes)
-    else:
-        targets = class_targets(images["label"].tolist(), dataset.classes)
-    return Examples(pixels(paths, images, dataset.task, size), targets, keys)
+        return box_targets(images, dataset.boxes, dataset.classes)
+    return class_targets(images["label"].tolist(), dataset.classes)
+
+
+def examples(paths: Paths, dataset: Dataset, split: str, size: int) -> "Examples":
+    """One split's images and targets, ready to batch."""
+    from components.train.examples import Examples, image_key
+
+    images = dataset.part(split)
+    keys = np.array([image_key(image_id) for image_id in images["image_id"]], np.int64)
+    return Examples(pixels(paths, images, dataset.task, size), targets(dataset, split), keys)

@@ -17,7 +17,7 @@ from pipelines.digest import sha256
 from pipelines.paths import Paths
 from pipelines.pretrained import pretrained
 from pipelines.stages import batch_size
-from pipelines.stages.examples import Dataset, examples
+from pipelines.stages.examples import Dataset, examples, targets
 from pipelines.stages.models import parameters
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from components.augment.pipeline import Policy
     from components.models.catalog import Design
+    from components.models.detectors.yolov3.anchors import Anchors
     from components.train.loader import TrainingBatches, ValidationBatches
     from components.train.replicas import Replicas
     from components.train.step import Goal
@@ -84,7 +85,7 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     model, config = job.model, job.model.train
     head = catalog.chosen_head(model.architecture, model.head, transfers=model.weights is not None)
     shape = (model.architecture, len(job.dataset.classes), model.image_size, config.dropout, head, model.mirror)
-    design = catalog.Design(model.task, *shape)
+    design = catalog.Design(model.task, *shape, _anchors(job))
     catalog.refuse_unknown(design)
     _refuse_train_size(model)
     policy = precision.prepare(config.mixed_precision, job.seed)
@@ -107,6 +108,21 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     batches = _batches(paths, job, augmentation)
     goal = _goal(job, design, batches[0].examples.targets)
     return Prepared(job.model, design, network, filled, digest, goal, batches, policy, key, replicas)
+
+
+def _anchors(job: Job) -> "Anchors | None":
+    """Anchor boxes found in the training boxes, for an architecture that refines some."""
+    from components.models.catalog import REFINE_ANCHORS
+    from components.models.detectors.yolov3.anchors import find_anchors, mean_iou, sizes_of
+
+    model = job.model
+    if model.architecture not in REFINE_ANCHORS:
+        return None
+    sizes = sizes_of(targets(job.dataset, "train"))
+    anchors = find_anchors(sizes)
+    told = ", ".join(f"{width * model.image_size:.0f}×{height * model.image_size:.0f}" for width, height in anchors)
+    log.info("%s: anchor boxes of %d boxes, mean IoU %.3f, pixels: %s", model.name, len(sizes), mean_iou(sizes, anchors), told)
+    return anchors
 
 
 def _refuse_train_size(model: "Model") -> None:
