@@ -25,6 +25,8 @@ from components.models.classifiers.vgg import vgg11, vgg13, vgg16, vgg19
 from components.models.detectors.family import Family
 from components.models.detectors.inference import inference_model
 from components.models.detectors.yolo import from_scratch, yolo
+from components.models.detectors.yolov3.anchors import COCO, Anchors
+from components.models.detectors.yolov3.network import yolov3
 from components.models.folding import Bias, folded
 from components.models.fused import fused
 from components.models.layers import AndMirrored, MirrorMean, ResizeCrop
@@ -73,7 +75,9 @@ DETECTORS: dict[str, tuple[Family, str]] = {
     "yolo_m": (from_scratch("m"), "the same, twice as wide and as deep"),
     "yolo_lite0": (yolo(efficientnet_lite0.features), "the same on an EfficientNet-Lite0"),
     **{f"{DETECTOR}{name}": (yolo(partial(transfer.pyramid, name)), f"the same on Keras' {name}") for name in transfer.PYRAMIDS},
+    "yolo_anchors": (yolov3(COCO), "YOLOv3 on a small Darknet, with anchor boxes found in the training boxes"),
 }
+REFINE_ANCHORS = {"yolo_anchors"}
 DESCRIPTIONS = {
     **{name: network.what for name, network in OWN.items()},
     LITE0: "EfficientNet-Lite0; `weights: sample` are ImageNet's, embedded",
@@ -89,6 +93,7 @@ class Design:
     `head`: the network whole as published, or Keras' backbone of that name under a head of ours (components.models.heads).
     None: published where the network is one of our own. `mirror`: served, a classifier answers the mean of what it makes of a
     picture and of its mirror image, in twice the time.
+    `anchors` are the boxes that a detector of REFINE_ANCHORS begins from; None: those published for COCO.
     """
 
     task: str
@@ -98,6 +103,7 @@ class Design:
     dropout: float
     head: HeadName | None = None
     mirror: bool = False
+    anchors: Anchors | None = None
 
 
 def chosen_head(architecture: str, head: HeadName | None, *, transfers: bool) -> HeadName | None:
@@ -255,4 +261,4 @@ def detection_loss(design: Design) -> keras.losses.Loss:
 
 def _family(design: Design) -> Family:
     family, _ = DETECTORS[design.architecture]
-    return family
+    return family if design.anchors is None else yolov3(design.anchors)

@@ -15,7 +15,9 @@ from components.models import batch_norm as _batch_norm  # noqa: F401  registers
 from components.models import depthwise as _depthwise  # noqa: F401  likewise the convolution
 from components.models import layers as _layers  # noqa: F401  registers the layers that a saved classifier holds
 from components.models.classifiers import fast as _fast  # noqa: F401  likewise its own
-from components.models.detectors import inference as _inference  # noqa: F401  likewise for a detector
+from components.models.detectors import decode as _decode  # noqa: F401  likewise for a detector
+from components.models.detectors import inference as _inference  # noqa: F401  likewise
+from components.models.detectors.yolov3 import network as _yolov3  # noqa: F401  likewise for its anchor boxes
 from components.models.folding import Bias
 
 log = logging.getLogger(__name__)

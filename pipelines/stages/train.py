@@ -116,7 +116,7 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     digest = sha256(folder / "model.keras")
     cost = {"parameters": network.count_params(), "flops": summary.total_flops(serving), "precision": prepared.precision}
     about = {"name": name, "classes": job.dataset.classes, "data_digest": job.data_digest, "seed": job.seed, "model_sha256": digest, **cost}
-    about["weights_sha256"] = prepared.weights_sha256
+    about["weights_sha256"], about["anchors"] = prepared.weights_sha256, prepared.design.anchors
     write_json(folder / "model.json", {**about, **asdict(outcome), "params": parameters(prepared.model)})
     if live:
         live.finish(digest)

@@ -8,7 +8,18 @@ import pytest
 
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, UsageError
-from components.models.catalog import ARCHITECTURES, DESCRIPTIONS, OWN, Design, below_head, build, chosen_head, serving_model
+from components.models.catalog import (
+    ARCHITECTURES,
+    DESCRIPTIONS,
+    OWN,
+    Design,
+    below_head,
+    build,
+    chosen_head,
+    detection_loss,
+    serving_model,
+)
+from components.models.detectors.yolov3.anchors import COCO
 from components.models.saved import load_model
 from components.models.summary import unallocated
 
@@ -35,13 +46,14 @@ def test_every_architecture_takes_uint8_and_answers_float32(task, name):
     model, filled = unallocated(lambda: build(Design(task, name, 3, 64, 0.1), None))
     assert filled == []
     assert model.input_shape == (None, 64, 64, 3) and model.inputs[0].dtype == "uint8" and model.outputs[0].dtype == "float32"
-    anchors = 8 * 8 + 4 * 4 + 2 * 2
-    assert model.output_shape == ((None, 3) if task == CLASSIFICATION else (None, anchors, 4 + 3))
+    cells = 8 * 8 + 4 * 4 + 2 * 2
+    rows = (3 * cells, 5 + 3) if name == "yolo_anchors" else (cells, 4 + 3)
+    assert model.output_shape == ((None, 3) if task == CLASSIFICATION else (None, *rows))
 
 
 def test_every_network_of_our_own_is_described_and_those_of_keras_are_there():
     every = {name for names in ARCHITECTURES.values() for name in names}
-    assert set(OWN) | {"efficientnet_lite0", "yolo", "yolo_s", "yolo_m", "yolo_lite0"} == set(DESCRIPTIONS) <= every
+    assert set(OWN) | {"efficientnet_lite0", "yolo", "yolo_s", "yolo_m", "yolo_lite0", "yolo_anchors"} == set(DESCRIPTIONS) <= every
     assert {"mobilenet_v2", "resnet50_v2", "densenet121", "convnext_tiny", "yolo_mobilenet_v2", "yolo_resnet50_v2"} <= every
 
 
@@ -119,6 +131,15 @@ def test_a_served_detector_takes_photographs_of_any_size():
     model, _ = build(YOLO, None)
     found = answer(serving_model(model, YOLO), np.zeros((1, 48, 100, 3), np.uint8))
     assert found.ndim == 3 and found.shape[0] == 1 and found.shape[2] == 6
+
+
+def test_a_detector_is_served_with_the_anchors_of_its_design():
+    anchors = tuple((0.1 * k, 0.05 * k) for k in range(1, 10))
+    published = Design(DETECTION, "yolo_anchors", 2, 64, 0.0)
+    for design, expected in ((published, COCO), (replace(published, anchors=anchors), anchors)):
+        model, _ = build(design, None)
+        assert serving_model(model, design).get_layer("decoding").anchors == expected
+        assert detection_loss(design).anchors == expected
 
 
 def test_serving_computes_in_float32_whatever_the_training_did(bfloat16):
