@@ -50,6 +50,9 @@ RECIPES: dict[str, dict[str, Any]] = {
         **COMMON, "architecture": "yolo_lite0", "weights": "sample", "epochs": 50, "frozen_epochs": 2, "learning_rate": 0.003,
         "fine_tune_learning_rate": 0.001, "weight_decay": 0.05,
     },
+    "yolo_anchors": {
+        **COMMON, "architecture": "yolo_anchors", "weights": None, "epochs": 100, "learning_rate": 0.003, "weight_decay": 0.05,
+    },
 }  # fmt: skip
 POLICY: Any = "aerial"
 METRICS = ("map50", "map", "map75")

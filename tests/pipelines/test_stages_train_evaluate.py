@@ -12,12 +12,14 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from components.data import tables
 from components.errors import DataError, UsageError
+from components.models.detectors.yolov3.anchors import find_anchors
+from components.models.saved import load_model
 from pipelines import settings
 from pipelines.digest import sha256
 from pipelines.paths import Paths
 from pipelines.stages import evaluate, train, training
 from pipelines.stages.command import run_stage
-from pipelines.stages.examples import Dataset
+from pipelines.stages.examples import Dataset, read_dataset
 from tests.project import make_project
 
 
@@ -179,3 +181,21 @@ def test_an_unknown_model_is_refused_with_the_names_there_are(tmp_path: Path) ->
     paths = make_project(tmp_path / "p", images=False)
     with pytest.raises(UsageError, match="'vgg'"):
         chosen(settings.load(paths.params), "vgg")
+
+
+@pytest.mark.slow
+def test_a_detector_keeps_the_anchors_of_its_training_boxes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = make_project(tmp_path / "p", detector=True)
+    paths.params.write_text(paths.params.read_text().replace("architecture: yolo\n", "architecture: yolo_anchors\n"))
+    data_stages(paths)
+    with caplog.at_level(logging.INFO):
+        run_stage(paths, "train", "tiny_yolo")
+    learned = read_dataset(paths, "detection")
+    sizes = learned.boxes.merge(learned.part("train")[["image_id"]]).eval("w = x_max - x_min\nh = y_max - y_min")[["w", "h"]].to_numpy()
+    about = json.loads((paths.train("tiny_yolo") / "model.json").read_text())
+    assert about["anchors"] == [pytest.approx(anchor, abs=1e-6) for anchor in find_anchors(sizes)]  # square pictures: not letterboxed
+    assert f"anchor boxes of {len(sizes)} boxes, mean IoU" in caplog.text
+    served = load_model(paths.train("tiny_yolo") / "model.keras")
+    assert served.get_layer("decoding").anchors == tuple(tuple(anchor) for anchor in about["anchors"])
+    run_stage(paths, "evaluate", "tiny_yolo")
+    assert report(paths.evaluate("tiny_yolo"))["metrics"]["test/map50"] >= 0

@@ -1,6 +1,9 @@
 """Models saved and read in safe mode, and their layers in other networks."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from components.data.tables import CLASSIFICATION
+from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError
 from components.models.batch_norm import BatchNormalization
 from components.models.catalog import Design, build, serving_model
@@ -16,6 +19,7 @@ from components.models.folding import Bias, folded
 from components.models.layers import BlueFirst, Gray, TwoLogits
 from components.models.saved import fill_from, keras_name, load_model, named_layers
 from components.train.saving import save_model
+from tests.imports import ROOT
 
 CNN = Design(CLASSIFICATION, "cnn", 3, 32, 0.0)
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.float32)
@@ -51,6 +55,20 @@ def test_two_logits_are_a_sigmoid_to_a_softmax():
 
 
 # one of each family whose graph holds layers that are not Keras' public ones, or state set after building
+@pytest.mark.slow
+@pytest.mark.ci
+def test_whoever_only_predicts_knows_every_layer_of_a_served_detector(tmp_path):
+    names = ("yolo", "yolo_anchors")
+    for name in names:
+        design = Design(DETECTION, name, 2, 64, 0.0)
+        save_model(serving_model(build(design, None)[0], design), tmp_path / f"{name}.keras")
+    load = f"from pathlib import Path; from components.predict import load_model; [load_model(Path(name + '.keras')) for name in {names}]"
+    done = subprocess.run(
+        [sys.executable, "-c", load], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["convnext_tiny", "inception_resnet_v2", "efficientnet_b0", "mobilenet_v3_small", "vgg16", "nasnet_mobile"]

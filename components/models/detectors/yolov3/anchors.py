@@ -21,6 +21,7 @@ MOST_BOXES = 2_000  # that are looked at, evenly by area
 STARTS = 10
 MOST_ROUNDS = 100
 TINY = 1e-9
+DECIMALS = 6  # of the square: float32 makes one shape at two places two
 NEXT_TO_NOTHING = 1e-6  # of a box: what a published anchor weighs against the boxes whose cluster it joins
 
 
@@ -42,10 +43,11 @@ def find_anchors(sizes: NDArray[np.floating[Any]], count: int = MAPS * PER_MAP) 
 
     Boxes without area do not count. Where the others have fewer than `count` different shapes, the published anchors join them.
     """
-    sizes = np.asarray(sizes, np.float64)
-    sizes = _by_area(sizes[(sizes > 0).all(axis=1)])
-    evenly = np.linspace(0, len(sizes) - 1, min(len(sizes), MOST_BOXES)).astype(int)
-    shapes, numbers = np.unique(sizes[evenly], axis=0, return_counts=True)
+    rounded = np.round(np.asarray(sizes, np.float64), DECIMALS)
+    ordered = _by_area(rounded[(rounded > 0).all(axis=1)])
+    evenly = np.linspace(0, len(ordered) - 1, min(len(ordered), MOST_BOXES)).astype(int)
+    shapes, counted = np.unique(ordered[evenly], axis=0, return_counts=True)
+    numbers = counted.astype(np.float64)
     if len(shapes) < count:
         shapes, numbers = np.concatenate([shapes, COCO]), np.concatenate([numbers, np.full(len(COCO), NEXT_TO_NOTHING)])
     return tuple((float(width), float(height)) for width, height in _by_area(_k_means(shapes, numbers, count)))

@@ -57,7 +57,8 @@ def build_yolov3(num_classes: int, image_size: int) -> keras.Model:
     if image_size % STRIDES[-1]:
         raise ValueError(f"image_size is {image_size} pixels, expected a multiple of {STRIDES[-1]}")
     pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
-    maps, rows, x = darknet(pixels), [], None
+    maps, x = darknet(pixels), None
+    rows: list[Any] = []
     for stride in reversed(STRIDES):
         width = WIDTHS[stride]
         if x is not None:

@@ -51,9 +51,9 @@ def plain_assignment(
     return result
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_equals_a_plain_loop(seed):
-    scores, found, classes, truth = random_case(seed)
+@pytest.mark.parametrize(("seed", "boxes"), [*((seed, 5) for seed in range(5)), (5, 2), (6, 1000)])
+def test_equals_a_plain_loop(seed, boxes):
+    scores, found, classes, truth = random_case(seed, boxes)  # the last of the boxes is padding
     expected = plain_assignment(scores[0], found[0], classes[0], truth[0], 16.0)
     target = assign(scores, found, classes, truth, CENTRES, 16.0)
     quality = ops.convert_to_numpy(target.quality)[0]
@@ -75,6 +75,15 @@ def test_the_smallest_box_still_has_an_anchor():
     corner = rng.uniform(0, SIZE - 1, (1, 200, 2)).astype(np.float32)
     tiny = np.concatenate([corner, corner + 0.5], axis=-1)
     assert ops.convert_to_numpy(centre_inside(tiny, CENTRES, 16.0)).any(axis=-1).all()
+
+
+def test_boxes_that_touch_the_border_have_an_anchor_too():
+    truth = np.array([[[0, 0, 0.5, 0.5], [95.5, 0, 96, 0.5], [0, 95.5, 0.5, 96], [95.5, 95.5, 96, 96], [0, 0, 96, 96]]], np.float32)
+    scores = np.full((1, len(CENTRES), 1), 0.5, np.float32)
+    found = np.concatenate([CENTRES - 4, CENTRES + 4], axis=-1)[None].astype(np.float32)
+    target = assign(scores, found, np.zeros((1, 5), np.int32), truth, CENTRES, 16.0)
+    learned = ops.convert_to_numpy(target.boxes)[0][ops.convert_to_numpy(target.quality)[0] > 0]
+    assert {tuple(box) for box in learned.tolist()} == {tuple(box) for box in truth[0].tolist()}
 
 
 def test_pairwise_iou_by_hand():

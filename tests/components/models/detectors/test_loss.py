@@ -21,6 +21,7 @@ DEGENERATE = {
     "smaller than a pixel": np.array([[[1, 0.5, 0.5, 0.501, 0.501]]] * 2),
     "the same box twice": np.array([[[0, 0.2, 0.2, 0.6, 0.7]] * 2] * 2),
     "beyond the square": np.array([[[0, -0.5, -0.5, 1.5, 1.5]]] * 2),
+    "a thousand boxes": np.concatenate([np.zeros((2, 1000, 1)), np.sort(np.random.default_rng(0).uniform(0, 1, (2, 1000, 4)))], axis=-1),
 }
 
 
