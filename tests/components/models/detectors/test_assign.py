@@ -42,12 +42,15 @@ def plain_assignment(
             overlap[m, a] = iou_of(box, found[a])
             aligned[m, a] = scores[a, classes[m]] ** ALPHA * overlap[m, a] ** BETA
         picks += [(m, a) for a in sorted(inside, key=lambda a, m=m: -aligned[m, a])[:TOP]]
-    owner = {a: max((overlap[m, a], m) for m, other in picks if other == a)[1] for _, a in picks}
+    best: dict[int, tuple[float, int]] = {}
+    for m, a in picks:
+        best[a] = max(best.get(a, (-1.0, -1)), (overlap[m, a], m))
+    owner = {a: m for a, (_, m) in best.items()}
     result = {}
     for m in set(owner.values()):
         own = [a for a, box in owner.items() if box == m]
-        highest, best = max(aligned[m, a] for a in own), max(overlap[m, a] for a in own)
-        result.update({a: (m, aligned[m, a] / highest * best) for a in own})
+        highest, closest = max(aligned[m, a] for a in own), max(overlap[m, a] for a in own)
+        result.update({a: (m, aligned[m, a] / highest * closest) for a in own})
     return result
 
 
