@@ -81,10 +81,10 @@ def test_the_smallest_box_still_has_an_anchor():
 
 
 def test_boxes_that_touch_the_border_have_an_anchor_too():
-    truth = np.array([[[0, 0, 0.5, 0.5], [95.5, 0, 96, 0.5], [0, 95.5, 0.5, 96], [95.5, 95.5, 96, 96], [0, 0, 96, 96]]], np.float32)
+    truth = np.array([[[0, 0, 4, 4], [92, 0, 96, 4], [0, 92, 4, 96], [92, 92, 96, 96]]], np.float32)
     scores = np.full((1, len(CENTRES), 1), 0.5, np.float32)
     found = np.concatenate([CENTRES - 4, CENTRES + 4], axis=-1)[None].astype(np.float32)
-    target = assign(scores, found, np.zeros((1, 5), np.int32), truth, CENTRES, 16.0)
+    target = assign(scores, found, np.zeros((1, 4), np.int32), truth, CENTRES, 16.0)
     learned = ops.convert_to_numpy(target.boxes)[0][ops.convert_to_numpy(target.quality)[0] > 0]
     assert {tuple(box) for box in learned.tolist()} == {tuple(box) for box in truth[0].tolist()}
 

@@ -31,7 +31,7 @@ def test_each_map_answers_by_as_many_filters_as_published(classes, filters):
 
 
 def test_it_begins_with_objectness_of_the_prior_and_boxes_like_the_anchors(network):
-    raw = network(PIXELS)
+    raw = network(PIXELS, training=True)
     assert raw.shape == (2, 3 * (64 + 16 + 4), 8)
     assert np.median(tf.sigmoid(raw[..., 4])) == pytest.approx(PRIOR, rel=0.5)  # the last layer's weights are small, not zero
     boxes, scores = yolov3(ANCHORS).decoding(3, 64)(raw)
