@@ -123,12 +123,13 @@ def _named(example: "Example", first: NDArray[Any]) -> "Example":
 def _found(network: Any, chosen: Chosen, shown: "list[Example]", classes: list[str]) -> list[NDArray[np.bool_]]:
     """Which boxes of each picture are found: at the operating points of the model, by an IoU of half and more."""
     from components.evaluate.detection_matches import match_image
+    from components.evaluate.detection_points import above
     from components.predict import detections
 
     size = len(shown[0].pixels)
     frame = pd.DataFrame({"image_id": [str(index) for index in range(len(shown))], "width": size, "height": size})
     rows = detections(network, np.stack([example.pixels for example in shown]), frame, chosen.report["classes"])
-    rows = rows[rows["confidence"] >= rows["label"].map(chosen.report["operating_points"])]
+    rows = above(rows, chosen.report["operating_points"])
     answer = []
     for index, example in enumerate(shown):
         found = np.zeros(len(example.boxes), bool)

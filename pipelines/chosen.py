@@ -1,12 +1,14 @@
 """A model that a command names: by its alias in the registry, by its name in params.yaml, or as a file."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.data.tables import CLASSIFICATION
+from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, UsageError
+from pipelines.digest import sha256
 from pipelines.evidence import read_report
 from pipelines.paths import Paths
 
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+log = logging.getLogger(__name__)
+
 ALIASES = ("champion", "challenger", "previous")
 SUFFIX = ".keras"
-UNMEASURED = 0.25  # confidence from which a box counts where no evaluation chose one
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Chosen:
 def choose(paths: Paths, task: str, model: str) -> Chosen:
     """A registered model by its alias, one of outputs/ by its name, or a file. Raises UsageError when there is none."""
     if model.endswith(SUFFIX):
-        return _file(task, Path(model))
+        return _file(paths, task, Path(model))
     if model not in ALIASES:
         return _trained(paths, task, model)
     from pipelines.registry import Registry
@@ -59,7 +62,8 @@ def _trained(paths: Paths, task: str, model: str) -> Chosen:
     return Chosen(paths.train(model) / f"model{SUFFIX}", report)
 
 
-def _file(task: str, file: Path) -> Chosen:
+def _file(paths: Paths, task: str, file: Path) -> Chosen:
+    """A file with the evaluation of these very weights, which lies beside it or in outputs/; else with what model.json says."""
     if not file.is_file():
         raise UsageError(f"{file} does not exist: name a {SUFFIX} file, or one of {', '.join(ALIASES)}")
     about = file.with_name("model.json")
@@ -71,4 +75,17 @@ def _file(task: str, file: Path) -> Chosen:
         raise DataError(f"{found}: it says which classes {file.name} knows; copy it from where {file.name} is from") from None
     if report["task"] != task:
         raise UsageError(f"{file} is for {report['task']}, not {task}: say --task {report['task']}")
-    return Chosen(file, {**report, "operating_points": dict.fromkeys(report["classes"], UNMEASURED)})
+    digest = sha256(file)
+    for folder in (file.parent, paths.evaluate(told["name"])):
+        if (folder / "report.json").is_file() and (evaluated := read_report(folder)).get("model_sha256") == digest:
+            return Chosen(file, evaluated)
+    return Chosen(file, {**report, **_unmeasured(file, report)})
+
+
+def _unmeasured(file: Path, report: dict[str, Any]) -> dict[str, Any]:
+    if report["task"] != DETECTION:
+        return {}
+    from components.evaluate.detection_points import UNMEASURED
+
+    log.warning("no evaluation of %s is at hand: boxes count from confidence %g; its report.json beside it would say", file, UNMEASURED)
+    return {"operating_points": dict.fromkeys(report["classes"], UNMEASURED)}

@@ -45,6 +45,7 @@ def predict(paths: Paths, images: list[Path], task: str, model: str, out: Path |
 def _one(network: "keras.Model", chosen: Chosen, file: Path, pixels: "np.ndarray", out: Path | None) -> "pd.DataFrame":
     import pandas as pd
 
+    from components.evaluate.detection_points import above
     from components.predict import detections, probabilities
 
     seen, classes = chosen.seen(pixels)[None], chosen.report["classes"]
@@ -53,7 +54,7 @@ def _one(network: "keras.Model", chosen: Chosen, file: Path, pixels: "np.ndarray
         return pd.DataFrame({"path": [str(file)], "label": [classes[int(found.argmax())]], "confidence": [round(float(found.max()), 4)]})
     image = pd.DataFrame({"image_id": [str(file)], "width": [pixels.shape[1]], "height": [pixels.shape[0]]})
     boxes = detections(network, seen, image, classes).rename(columns={"image_id": "path"})
-    kept = boxes[boxes["confidence"] >= boxes["label"].map(chosen.report["operating_points"])].round(4)
+    kept = above(boxes, chosen.report["operating_points"]).round(4)
     if out is not None:
         _draw(pixels, kept, out / f"{file.stem}.boxes.png")
     return kept

@@ -1,11 +1,11 @@
-"""Which detections found a box, image by image, so that average precision can be had quickly on resampled images.
+"""Which detections found which box, image by image: what curves, confusion, errors and average precision are made of.
 
 COCO's greedy matching and 101-point average precision (https://cocodataset.org/#detection-eval), written so that an
 image can count several times or not at all: with every weight 1 the result equals COCO's.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,45 @@ from components.evaluate.detection import is_ignored, pixel_boxes, refuse_unknow
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 MAX_DETECTIONS = 100
-NO_ROWS = np.zeros(0, np.int64)
+NO_MATCH = np.zeros((0, len(IOU_THRESHOLDS)), bool)
+
+
+class ImageMatch(NamedTuple):
+    """One image's outcome at each of IOU_THRESHOLDS.
+
+    `box` (D, 10) is the index of the box that a detection found, -1 for none; `ignored` (D, 10) are detections that count
+    neither way; `taken` (10, G) the boxes that were found.
+    """
+
+    box: NDArray[np.int64]
+    ignored: NDArray[np.bool_]
+    taken: NDArray[np.bool_]
+
+    @property
+    def true(self) -> NDArray[np.bool_]:
+        """Which detections found a box (D, 10)."""
+        return self.box >= 0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image: its boxes, its detections by falling confidence, at most 100 a class, and which found which.
+
+    size: width, height in pixels. boxes (G, 4) and found (D, 4): x, y, width, height in pixels; box_class (G,) and
+    found_class (D,): index of the class; skip (G,): boxes that count neither way; confidence (D,); rows (D,): position
+    in the predictions.
+    """
+
+    image_id: str
+    size: tuple[int, int]
+    boxes: NDArray[np.float64]
+    box_class: NDArray[np.int64]
+    skip: NDArray[np.bool_]
+    found: NDArray[np.float64]
+    found_class: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    match: ImageMatch
 
 
 @dataclass(frozen=True)
@@ -43,28 +81,51 @@ class Matches:
     classes: dict[str, ClassMatches]
 
 
-@dataclass(frozen=True)
-class PrecisionRecall:
-    """Precision, recall (D,) in 0..1 when every detection of at least `confidence` (D,) is kept, at one IoU threshold."""
-
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    confidence: NDArray[np.float64]
-
-
-def matches(truth: pd.DataFrame, predictions: pd.DataFrame, images: pd.DataFrame, classes: list[str]) -> Matches:
-    """Match detections to boxes as COCO does, at most 100 an image and class; the frames are those of `coco_metrics`.
+def scenes(truth: pd.DataFrame, predictions: pd.DataFrame, images: pd.DataFrame, classes: list[str]) -> list[Scene]:
+    """Match detections to boxes as COCO does, image by image in their order; the frames are those of `coco_metrics`.
 
     Raises ValueError for a label that is not in `classes`.
     """
     refuse_unknown(truth, predictions, classes)
-    image_ids = list(dict.fromkeys(images["image_id"]))
-    known = set(image_ids)
-    keep_truth, keep_found = truth["image_id"].isin(known).to_numpy(), predictions["image_id"].isin(known).to_numpy()
-    truth, rows = truth[keep_truth], np.flatnonzero(keep_found)
-    found = predictions[keep_found]
-    sides = _Side(truth, pixel_boxes(truth, images)), _Side(found, pixel_boxes(found, images))
-    return Matches(image_ids, {label: _class_matches(label, image_ids, sides, rows) for label in classes})
+    sizes = images.drop_duplicates("image_id")[["image_id", "width", "height"]]
+    known = sizes["image_id"]
+    rows = np.flatnonzero(predictions["image_id"].isin(known).to_numpy())
+    truth, found = truth[truth["image_id"].isin(known)], predictions.iloc[rows]
+    boxes, skip = pixel_boxes(truth, images), is_ignored(truth)
+    boxes_found, confidence = pixel_boxes(found, images), found["confidence"].to_numpy(np.float64)
+    codes = {label: k for k, label in enumerate(classes)}
+    box_class, found_class = (np.asarray(frame["label"].map(codes), np.int64) for frame in (truth, found))
+    of_truth, of_found = (frame.groupby("image_id", sort=False).indices for frame in (truth, found))
+    answer = []
+    for image_id, width, height in sizes.itertuples(index=False):
+        g = np.asarray(of_truth.get(image_id, ()), np.int64)
+        d = _best(np.asarray(of_found.get(image_id, ()), np.int64), confidence, found_class)
+        match = _match_classes((boxes[g], skip[g], box_class[g]), (boxes_found[d], found_class[d]))
+        sides = boxes[g], box_class[g], skip[g], boxes_found[d], found_class[d], confidence[d], rows[d]
+        answer.append(Scene(str(image_id), (int(width), int(height)), *sides, match))
+    return answer
+
+
+def gather(found: list[Scene], classes: list[str]) -> Matches:
+    """The matches of scenes by class."""
+    image = np.repeat(np.arange(len(found)), [len(scene.rows) for scene in found])
+    number, rows = (np.concatenate([np.zeros(0, np.int64), *(getattr(scene, name) for scene in found)]) for name in ("found_class", "rows"))
+    confidence = np.concatenate([np.zeros(0), *(scene.confidence for scene in found)])
+    true, ignored = (np.concatenate([NO_MATCH, *(getattr(scene.match, name) for scene in found)]) for name in ("true", "ignored"))
+    order = np.argsort(-confidence, kind="stable")
+    truths = np.array([np.bincount(scene.box_class[~scene.skip], minlength=len(classes)) for scene in found], np.int64)
+    truths = truths.reshape(len(found), len(classes))
+
+    def of_class(k: int) -> ClassMatches:
+        own = order[number[order] == k]
+        return ClassMatches(image[own], confidence[own], rows[own], true[own], ignored[own], truths[:, k])
+
+    return Matches([scene.image_id for scene in found], {label: of_class(k) for k, label in enumerate(classes)})
+
+
+def matches(truth: pd.DataFrame, predictions: pd.DataFrame, images: pd.DataFrame, classes: list[str]) -> Matches:
+    """`scenes`, by class."""
+    return gather(scenes(truth, predictions, images, classes), classes)
 
 
 def average_precision(found: Matches, weights: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
@@ -77,92 +138,41 @@ def average_precision(found: Matches, weights: NDArray[np.int64] | None = None) 
     return np.stack([_class_average_precision(one, weights) for one in found.classes.values()])
 
 
-def precision_recall(found: Matches, label: str, threshold: int = 0) -> PrecisionRecall:
-    """The curve of one class at `IOU_THRESHOLDS[threshold]`, by falling confidence; recall is 0 where there is no box."""
-    one = found.classes[label]
-    counted = ~one.ignored[:, threshold]
-    true, confidence = one.true[counted, threshold], one.confidence[counted]
-    last = np.flatnonzero(np.append(np.diff(confidence) != 0, True))[: len(confidence)]  # equal confidences are kept together
-    hits = np.cumsum(true)[last]
-    return PrecisionRecall(hits / (last + 1), hits / max(one.truths.sum(), 1), confidence[last])
+def interpolated_precision(hits: NDArray[np.int64], seen: NDArray[np.int64], total: int) -> NDArray[np.float64]:
+    """COCO's 101-point average precision (T,) of counts (D, T) that grow with falling confidence.
 
-
-def best_f1(curve: PrecisionRecall) -> tuple[float, float]:
-    """The confidence from which keeping gives the highest F1, and that F1; (1, 0) when nothing was found."""
-    if not len(curve.confidence):
-        return 1.0, 0.0
-    total = curve.precision + curve.recall
-    f1 = np.divide(2 * curve.precision * curve.recall, total, out=np.zeros_like(total), where=total > 0)
-    best = int(np.argmax(f1))
-    return float(curve.confidence[best]), float(f1[best])
-
-
-class ImageMatch(NamedTuple):
-    """One image's outcome at each of IOU_THRESHOLDS: detections true and ignored (D, 10), boxes taken (10, G)."""
-
-    true: NDArray[np.bool_]
-    ignored: NDArray[np.bool_]
-    taken: NDArray[np.bool_]
-
-
-class _Side:
-    """Rows of truth or predictions with their pixel boxes, looked up by class and image."""
-
-    def __init__(self, rows: pd.DataFrame, boxes: NDArray[np.float64]) -> None:
-        self.boxes = boxes
-        self.ignored = is_ignored(rows)
-        self.scores = rows["confidence"].to_numpy(np.float64) if "confidence" in rows else np.zeros(len(rows))
-        self.places: dict[Any, Any] = rows.groupby(["label", "image_id"], sort=False).indices
-
-    def of(self, label: str, image_id: str) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = self.places.get((label, image_id), NO_ROWS)
-        return found
-
-
-def _class_matches(label: str, image_ids: list[str], sides: tuple[_Side, _Side], rows: NDArray[np.int64]) -> ClassMatches:
-    truth, found = sides
-    places, true, ignored, image = [NO_ROWS], [np.zeros((0, 10), bool)], [np.zeros((0, 10), bool)], [NO_ROWS]
-    truths = np.zeros(len(image_ids), np.int64)
-    for index, image_id in enumerate(image_ids):
-        boxes, own = truth.of(label, image_id), found.of(label, image_id)
-        own = own[np.argsort(-found.scores[own], kind="stable")][:MAX_DETECTIONS]
-        skip = truth.ignored[boxes]
-        truths[index] = np.count_nonzero(~skip)
-        outcome = match_image(truth.boxes[boxes], skip, found.boxes[own])
-        places.append(own)
-        true.append(outcome.true)
-        ignored.append(outcome.ignored)
-        image.append(np.full(len(own), index))
-    place = np.concatenate(places)
-    order = np.argsort(-found.scores[place], kind="stable")
-    place = place[order]
-    return ClassMatches(
-        np.concatenate(image)[order], found.scores[place], rows[place], np.concatenate(true)[order], np.concatenate(ignored)[order], truths
-    )
+    hits: boxes found so far; seen: detections so far; total, at least 1: boxes to be found.
+    """
+    recall = hits / total
+    precision = hits / (seen + np.spacing(1))
+    envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    padded = np.vstack([envelope, np.zeros(hits.shape[1])])
+    places = [np.searchsorted(column, RECALLS) for column in recall.T]
+    return np.array([padded[place, column].mean() for column, place in enumerate(places)])
 
 
 def match_image(truth: NDArray[np.float64], skip: NDArray[np.bool_], found: NDArray[np.float64]) -> ImageMatch:
-    """Match one image's detections, best first, each to the free box it overlaps most, at every IoU threshold.
+    """Match one image's detections of one class, best first, each to the free box it overlaps most, at every IoU threshold.
 
     truth (G, 4) and found (D, 4) are x, y, width, height in pixels; skip (G,) marks boxes to be ignored, which may be
     matched any number of times.
     """
-    true, ignored, taken = (np.zeros(shape, bool) for shape in ((len(found), 10), (len(found), 10), (10, len(truth))))
-    wanted, overlap = np.flatnonzero(~skip), _overlaps(found, truth, skip)
+    box, ignored, taken = np.full((len(found), 10), -1), np.zeros((len(found), 10), bool), np.zeros((10, len(truth)), bool)
+    wanted, overlap = np.flatnonzero(~skip), overlaps(found, truth, skip)
     least = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
     for row, iou in enumerate(overlap):
         if len(wanted):
             candidates = np.where(taken[:, wanted], -1.0, iou[wanted])
             best = len(wanted) - 1 - np.argmax(candidates[:, ::-1], axis=1)  # the last of equals, as COCO
             hit = candidates[np.arange(10), best] >= least
-            true[row] = hit
+            box[row] = np.where(hit, wanted[best], -1)
             taken[hit, wanted[best[hit]]] = True
         if skip.any():
-            ignored[row] = ~true[row] & (iou[skip].max() >= least)
-    return ImageMatch(true, ignored, taken)
+            ignored[row] = (box[row] < 0) & (iou[skip].max() >= least)
+    return ImageMatch(box, ignored, taken)
 
 
-def _overlaps(found: NDArray[np.float64], truth: NDArray[np.float64], skip: NDArray[np.bool_]) -> NDArray[np.float64]:
+def overlaps(found: NDArray[np.float64], truth: NDArray[np.float64], skip: NDArray[np.bool_]) -> NDArray[np.float64]:
     """IoU (D, G); for boxes to be skipped the share of the detection that they cover, as COCO does for crowds."""
     if not len(truth) or not len(found):
         return np.zeros((len(found), len(truth)))
@@ -175,18 +185,31 @@ def _overlaps(found: NDArray[np.float64], truth: NDArray[np.float64], skip: NDAr
     return overlap
 
 
+def _best(rows: NDArray[np.int64], confidence: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows by falling confidence, the first 100 of each class."""
+    rows = rows[np.argsort(-confidence[rows], kind="stable")]
+    if len(rows) <= MAX_DETECTIONS:
+        return rows
+    rank = pd.Series(classes[rows]).groupby(classes[rows]).cumcount().to_numpy()
+    return rows[rank < MAX_DETECTIONS]
+
+
+def _match_classes(
+    truth: tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]], found: tuple[NDArray[np.float64], NDArray[np.int64]]
+) -> ImageMatch:
+    """`match_image` for each class by itself: truth is boxes, skip, class; found is boxes, class."""
+    (boxes, skip, box_class), (seen, found_class) = truth, found
+    box, ignored, taken = np.full((len(seen), 10), -1), np.zeros((len(seen), 10), bool), np.zeros((10, len(boxes)), bool)
+    for k in np.intersect1d(box_class, found_class):
+        g, d = np.flatnonzero(box_class == k), np.flatnonzero(found_class == k)
+        one = match_image(boxes[g], skip[g], seen[d])
+        box[d], ignored[d], taken[:, g] = np.where(one.true, g[one.box], -1), one.ignored, one.taken
+    return ImageMatch(box, ignored, taken)
+
+
 def _class_average_precision(one: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
     total = int(one.truths @ weights)
     if total == 0:
         return np.full(len(IOU_THRESHOLDS), np.nan)
-    if not len(one.image):
-        return np.zeros(len(IOU_THRESHOLDS))
     weight = weights[one.image][:, None] * ~one.ignored
-    hits = np.cumsum(weight * one.true, axis=0)
-    seen = np.cumsum(weight, axis=0)
-    recall = hits / total
-    precision = hits / (seen + np.spacing(1))
-    envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    padded = np.vstack([envelope, np.zeros(len(IOU_THRESHOLDS))])
-    places = [np.searchsorted(recall[:, column], RECALLS) for column in range(len(IOU_THRESHOLDS))]
-    return np.array([padded[place, column].mean() for column, place in enumerate(places)])
+    return interpolated_precision(np.cumsum(weight * one.true, axis=0), np.cumsum(weight, axis=0), total)

@@ -1,5 +1,7 @@
 """The evaluate stage for detectors."""
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.data.decode import read_image
-from components.evaluate import detection, detection_matches, detection_pictures
+from components.evaluate.detection import coco_metrics
+from components.evaluate.detection_confusion import BACKGROUND, confusion
+from components.evaluate.detection_curves import errors_picture, f1_picture, precision_recall_picture
+from components.evaluate.detection_errors import Cause, decompose
+from components.evaluate.detection_matches import Scene, gather, scenes
+from components.evaluate.detection_pictures import comparison_grid, worst_first
+from components.evaluate.detection_points import Tally, operating_points, precision_recall, tallies, total
+from components.evaluate.pictures import confusion_picture
 from components.predict import detections, latency_ms, load_model
 from pipelines.paths import Paths
 from pipelines.stages import inside
@@ -19,63 +28,101 @@ from pipelines.stages.examples import Dataset, pixels
 if TYPE_CHECKING:
     from pipelines.settings import Settings
 
-HEADLINES = ("map", "map50", "map75", "ar100")
+MOST_CELLS = 9  # photographs in a picture of several
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Both splits matched with their truth, the operating points that validation chose, and what follows from them."""
+
+    classes: list[str]
+    points: dict[str, float]
+    scenes: dict[str, list[Scene]]
+    tallies: dict[str, dict[str, Tally]]
+    errors: dict[str, dict[str, Cause]]
+    confusion: NDArray[np.int64]
 
 
 def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[str, Any], files: tuple[Path, Path]) -> Findings:
-    """COCO metrics on val and test, predictions.parquet, truth.parquet, operating points and pictures."""
+    """COCO metrics on val and test, predictions.parquet, truth.parquet, operating points, errors and pictures."""
     model_file, folder = files
     model, size = load_model(model_file), about["params"]["image_size"]
     classes = every_class(about["classes"], dataset.classes)
-    results, found, shown = {}, [], None
+    results, found, matched, shown = {}, [], {}, None
     for split in SPLITS:
         images = dataset.part(split)
         shown = pixels(paths, images, dataset.task, size)
-        rows = detections(model, shown, images, classes)
-        results[split] = detection.coco_metrics(_truth(dataset, images), rows, images, classes)
+        rows, truth = detections(model, shown, images, classes), _truth(dataset, images)
+        results[split], matched[split] = coco_metrics(truth, rows, images, classes), scenes(truth, rows, images, classes)
         found.append(rows.assign(split=split))
     assert shown is not None
-    every = pd.concat(found, ignore_index=True)
+    pd.concat(found, ignore_index=True).to_parquet(folder / "predictions.parquet", index=False)
     images = dataset.images[dataset.images["split"].isin(SPLITS)]
-    every.to_parquet(folder / "predictions.parquet", index=False)
     _truth(dataset, images).drop(columns=["problems", "status"]).to_parquet(folder / "truth.parquet", index=False)
-    points = _operating_points(dataset, every, classes)
-    _draw(paths, settings, dataset, every[every["split"] == "test"], (classes, points, folder / "pictures"))
+    seen = _seen(matched, classes)
+    _draw(paths, settings, dataset, seen, folder / "pictures")
     if len(shown):
         inside.draw_layers(model, np.asarray(shown[0]), "a test image", folder / "pictures")
-    metrics = {split: {name: result[name] for name in HEADLINES} for split, result in results.items()}
-    latency = latency_ms(model, shown, settings.evaluate.latency_images)
-    return Findings(metrics, results["test"]["per_class"], {"operating_points": points}, latency)
+    metrics = {split: {**_headlines(results[split]), **_shares(total(seen.tallies[split]))} for split in SPLITS}
+    return Findings(metrics, results["test"]["per_class"], _told(seen), latency_ms(model, shown, settings.evaluate.latency_images))
 
 
 def _truth(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:
     return dataset.boxes[dataset.boxes["image_id"].isin(images["image_id"])].reset_index(drop=True)
 
 
-def _operating_points(dataset: Dataset, every: pd.DataFrame, classes: list[str]) -> dict[str, float]:
-    """The confidence of the best F1 of each class, chosen on validation images."""
-    images = dataset.part("val")
-    found = detection_matches.matches(_truth(dataset, images), every[every["split"] == "val"].reset_index(drop=True), images, classes)
-    return {label: round(detection_matches.best_f1(detection_matches.precision_recall(found, label))[0], 4) for label in classes}
+def _seen(matched: dict[str, list[Scene]], classes: list[str]) -> Seen:
+    points = operating_points(gather(matched["val"], classes))
+    rows = {split: tallies(found, classes, points) for split, found in matched.items()}
+    errors = {split: decompose(found, classes) for split, found in matched.items()}
+    return Seen(classes, points, matched, rows, errors, confusion(matched["test"], classes, points))
 
 
-def _draw(paths: Paths, settings: "Settings", dataset: Dataset, found: pd.DataFrame, how: tuple[list[str], dict[str, float], Path]) -> None:
-    classes, points, folder = how
-    images = dataset.part("test")
-    truth, found = _truth(dataset, images), found.reset_index(drop=True)
+def _headlines(result: dict[str, Any]) -> dict[str, float]:
+    """The metrics of all classes together."""
+    return {name: value for name, value in result.items() if name.startswith(("map", "ar"))}
+
+
+def _shares(tally: Tally) -> dict[str, float]:
+    return {"precision": tally.precision, "recall": tally.recall, "f1": tally.f1}
+
+
+def _told(seen: Seen) -> dict[str, Any]:
+    """What the report says of the operating points and the errors."""
+    return {
+        "operating_points": seen.points,
+        "at_operating_points": {
+            split: {label: {**one._asdict(), **_plain(_shares(one))} for label, one in rows.items()} for split, rows in seen.tallies.items()
+        },
+        "confusion": {"labels": [*seen.classes, BACKGROUND], "counts": seen.confusion.tolist()},
+        "errors": {split: {kind: _plain(cause._asdict()) for kind, cause in rows.items()} for split, rows in seen.errors.items()},
+    }
+
+
+def _plain(row: dict[str, float]) -> dict[str, float | None]:
+    """Six decimals; JSON has no word for what is no number."""
+    return {name: round(value, 6) if math.isfinite(value) else None for name, value in row.items()}
+
+
+def _draw(paths: Paths, settings: "Settings", dataset: Dataset, seen: Seen, folder: Path) -> None:
+    images, test = dataset.part("test"), seen.scenes["test"]
     files = dict(zip(images["image_id"], images["path"], strict=True))
 
     def load(image_id: str) -> NDArray[np.uint8]:
         return read_image(paths.data / files[image_id])
 
-    few = images.iloc[np.sort(np.random.default_rng(settings.seed).permutation(len(images))[:9])]
-    every = detection_matches.matches(truth, found, images, classes)
-    curves = {label: detection_matches.precision_recall(every, label) for label in classes}
-    _write(folder / "precision_recall.png", detection_pictures.precision_recall_picture(curves))
-    _write(folder / "predictions.png", detection_pictures.comparison_grid(truth, found, few, points, load))
-    worst = detection_pictures.worst_images(truth, found, images, points, load, min(settings.evaluate.worst, 9))
-    _write(folder / "worst_errors.png", worst)
-
-
-def _write(path: Path, picture: NDArray[np.uint8]) -> None:
-    cv2.imwrite(str(path), picture[:, :, ::-1])
+    some = np.sort(np.random.default_rng(settings.seed).permutation(len(test))[:MOST_CELLS])
+    worst = worst_first(test, seen.classes, seen.points)[: min(settings.evaluate.worst, MOST_CELLS)]
+    found = gather(test, seen.classes)
+    curves = {label: precision_recall(found, label) for label in seen.classes}
+    drawn = {
+        "precision_recall": precision_recall_picture(curves, seen.points),
+        "f1": f1_picture(curves, seen.points),
+        "errors": errors_picture(seen.errors["test"]),
+        "predictions": comparison_grid([test[i] for i in some], seen.classes, seen.points, load),
+        "worst_errors": comparison_grid(worst, seen.classes, seen.points, load),
+    }
+    for name, picture in drawn.items():
+        cv2.imwrite(str(folder / f"{name}.png"), picture[:, :, ::-1])
+    title = f"{seen.confusion[:-1].sum()} boxes on test images, {np.trace(seen.confusion)} found"
+    confusion_picture(seen.confusion, [*seen.classes, BACKGROUND], title, folder / "confusion.png")

@@ -5,7 +5,7 @@ from typing import Any
 
 NUMBERS = {
     "classification": ("test/accuracy", "test/top5_accuracy", "test/macro_f1", "test/ece", "val/accuracy"),
-    "detection": ("test/map50", "test/map", "val/map50", "val/map"),
+    "detection": ("test/map50", "test/map", "test/precision", "test/recall", "val/map50", "val/map"),
 }
 COSTS = ("cost/parameters", "cost/flops", "cost/latency_ms", "cost/megabytes", "cost/train_seconds")
 CLASSES_SHOWN = 20

@@ -1,6 +1,7 @@
 """The folder MLflow loads a model from, around the very file that was evaluated."""
 
 import shutil
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ REQUIREMENTS = ("tensorflow", "keras", "numpy", "mlflow")
 ANY_SIZE = 64
 
 
-def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str) -> None:
+def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str, report: Mapping[str, Any]) -> None:
     """Write `folder`: MLmodel with signature and input example, requirements, and data/model.keras.
+
+    MLmodel's metadata names the classes by their index and, for a detector, the confidence from which a box of each
+    counts: whoever loads the model from the registry alone needs both.
 
     MLflow saves models again, which gives other bytes, and pickles every registered class; the evaluated file takes
     the place of the first, and the second is left out: layers of this project are found by importing it.
@@ -28,7 +32,7 @@ def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str
     mlflow.tensorflow.save_model(
         model,
         str(folder),
-        mlflow_model=Model(model_id=model_id, run_id=run_id, artifact_path="model"),
+        mlflow_model=Model(model_id=model_id, run_id=run_id, artifact_path="model", metadata=_metadata(report)),
         signature=signature,
         input_example=example,
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
@@ -36,6 +40,10 @@ def write_model_files(model_file: Path, folder: Path, model_id: str, run_id: str
     shutil.copyfile(model_file, folder / "data" / "model.keras")
     for pickled in (folder / "data").glob("*.cloudpickle"):
         pickled.unlink()
+
+
+def _metadata(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: report[name] for name in ("classes", "operating_points") if name in report}
 
 
 def _example(model: Any) -> np.ndarray:

@@ -214,7 +214,7 @@ def _log_model(store: Store, run: Any, candidate: Candidate) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "model"
-        write_model_files(candidate.model_file, files, model.model_id, run_id)
+        write_model_files(candidate.model_file, files, model.model_id, run_id, report)
         client.log_model_artifacts(model.model_id, str(files))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])

@@ -7,35 +7,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from components.evaluate.detection import coco_metrics
-from components.evaluate.detection_matches import average_precision, best_f1, matches, precision_recall
-
-CLASSES = ["cat", "dog", "emu"]
-
-
-def frame_of(rows: list[tuple], confidence: bool) -> pd.DataFrame:
-    names = ["image_id", "label", "x_min", "y_min", "x_max", "y_max", "confidence" if confidence else "is_crowd"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def random_case(seed: int, images: int = 12) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Boxes of two of three classes, some crowds, detections near and far from them, confidences with ties."""
-    rng = np.random.default_rng(seed)
-    truth, found = [], []
-    for image in range(images):
-        for _ in range(rng.integers(0, 9)):
-            corner, side = rng.uniform(0, 0.7, 2), rng.uniform(0.05, 0.3, 2)
-            label = CLASSES[rng.integers(0, 2)]
-            truth.append((f"i{image}", label, *corner, *(corner + side), bool(rng.random() < 0.15)))
-            for _ in range(rng.integers(0, 4)):
-                near = corner + rng.normal(0, 0.03, 2)
-                found.append((f"i{image}", label, *near, *(near + side * rng.uniform(0.8, 1.2, 2)), round(rng.random(), 2)))
-        for _ in range(rng.integers(0, 6)):
-            corner, side = rng.uniform(0, 0.7, 2), rng.uniform(0.05, 0.3, 2)
-            found.append((f"i{image}", CLASSES[rng.integers(0, 3)], *corner, *(corner + side), round(rng.random(), 2)))
-    sizes = pd.DataFrame(
-        {"image_id": [f"i{i}" for i in range(images)], "width": rng.integers(50, 900, images), "height": rng.integers(50, 900, images)}
-    )
-    return frame_of(truth, False), frame_of(found, True), sizes
+from components.evaluate.detection_matches import average_precision, matches
+from components.evaluate.detection_points import best_f1, precision_recall
+from tests.components.evaluate.detection_cases import CLASSES, NO_FOUND, NO_TRUTH, SQUARE, frame_of, hostile_case, random_case
 
 
 def pycocotools_metrics(truth: pd.DataFrame, found: pd.DataFrame, sizes: pd.DataFrame) -> COCOeval:
@@ -75,19 +49,52 @@ def pycocotools_metrics(truth: pd.DataFrame, found: pd.DataFrame, sizes: pd.Data
     return evaluator
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_metrics_and_matches_equal_pycocotools(seed):
-    truth, found, sizes = random_case(seed)
+TWELVE = ("map", "map50", "map75", "map_small", "map_medium", "map_large", "ar1", "ar10", "ar100", "ar_small", "ar_medium", "ar_large")
+CASES = [(random_case, seed) for seed in range(6)] + [(hostile_case, seed) for seed in range(12)]
+
+
+@pytest.mark.parametrize(("case", "seed"), CASES, ids=lambda value: getattr(value, "__name__", value))
+def test_metrics_and_matches_equal_pycocotools(case, seed):
+    truth, found, sizes = case(seed)
     reference = pycocotools_metrics(truth, found, sizes)
     metrics = coco_metrics(truth, found, sizes, CLASSES)
-    assert [metrics[name] for name in ("map", "map50", "map75", "ar100")] == pytest.approx(reference.stats[[0, 1, 2, 8]], abs=1e-6)
+    twelve = np.nan_to_num([metrics[name] for name in TWELVE], nan=-1.0)
+    np.testing.assert_allclose(twelve, reference.stats, atol=1e-6)
     ours = average_precision(matches(truth, found, sizes, CLASSES))
-    precision = reference.eval["precision"][:, :, :, 0, -1].mean(axis=1).T  # (classes, thresholds), -1 for the class without boxes
+    precision = reference.eval["precision"][:, :, :, 0, -1].mean(axis=1).T  # (classes, thresholds), -1 for classes without boxes
     np.testing.assert_allclose(np.nan_to_num(ours, nan=-1.0), precision, atol=1e-6)
-    per_class = [metrics["per_class"][label]["ap"] for label in CLASSES[:2]]
-    assert per_class == pytest.approx(precision[:2].mean(axis=1), abs=1e-6)
-    assert np.isnan(metrics["per_class"]["emu"]["ap"])
+    rows = [metrics["per_class"][label] for label in CLASSES]
+    np.testing.assert_allclose(np.nan_to_num([row["ap"] for row in rows], nan=-1.0), precision.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(np.nan_to_num([row["ap75"] for row in rows], nan=-1.0), precision[:, 5], atol=1e-6)
+    recall = reference.eval["recall"][:, :, 0, -1].mean(axis=0)
+    np.testing.assert_allclose(np.nan_to_num([row["ar100"] for row in rows], nan=-1.0), recall, atol=1e-6)
     assert metrics["boxes"] == int((~truth["is_crowd"]).sum())
+
+
+def test_the_hostile_cases_are_hostile():
+    """So that their equality says something: crowds, ties, exact overlaps and areas, crowded and empty images all occur."""
+    truth, found, sizes = (pd.concat(parts) for parts in zip(*(hostile_case(seed) for seed in range(12)), strict=True))
+    assert truth["is_crowd"].any() and found.duplicated().any() and truth.duplicated().any()
+    sides = truth[["x_max", "y_max"]].to_numpy() - truth[["x_min", "y_min"]].to_numpy()
+    assert {32**2, 96**2} <= set((sides.prod(axis=1) * 256**2).tolist())
+    _, one, only = hostile_case(0)
+    assert one.groupby(["image_id", "label"]).size().max() > 100
+    assert not set(hostile_case(0)[0]["image_id"]) >= set(sizes["image_id"]) and not set(one["image_id"]) >= set(only["image_id"])
+
+
+def test_nothing_found_is_zero_at_every_size_that_has_boxes():
+    truth = frame_of([("a", "cat", 0.0, 0.0, 0.2, 0.2, False)], False)  # 400 square pixels: small
+    metrics = coco_metrics(truth, NO_FOUND, SQUARE, ["cat"])
+    assert (metrics["map_small"], metrics["ar1"], metrics["ar_small"]) == (0.0, 0.0, 0.0)
+    assert np.isnan([metrics["map_medium"], metrics["map_large"], metrics["ar_large"]]).all()
+
+
+def test_a_box_of_exactly_32_pixels_square_is_small_and_medium_as_in_coco():
+    truth = frame_of([("a", "cat", 0.0, 0.0, 0.32, 0.32, False)], False)
+    found = frame_of([("a", "cat", 0.0, 0.0, 0.32, 0.32, 0.9)], True)
+    metrics = coco_metrics(truth, found, SQUARE, ["cat"])
+    assert (metrics["map_small"], metrics["map_medium"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert np.isnan(metrics["map_large"])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -107,10 +114,6 @@ def test_an_image_of_weight_two_is_the_same_image_twice(seed):
 
     copied = average_precision(matches(repeated(truth), repeated(found), repeated(sizes), CLASSES))
     np.testing.assert_allclose(weighted, copied, atol=1e-9)
-
-
-SQUARE = pd.DataFrame({"image_id": ["a"], "width": [100], "height": [100]})
-NO_TRUTH, NO_FOUND = frame_of([], False), frame_of([], True)
 
 
 def test_one_hit_one_double_and_one_miss_by_hand():
