@@ -88,6 +88,9 @@ def test_the_logged_model_is_the_evaluated_file_and_mlflow_loads_it(tracking: Tr
     import mlflow
 
     made = classifier(paths, "cnn", 12)
+    report = made.evaluate_dir / "report.json"
+    points = {"apple": 0.25, "banana": 0.5, "pear": 0.4}  # as a detector's report has
+    report.write_text(json.dumps({**json.loads(report.read_text()), "operating_points": points}))
     run_id = str(tracking.publish(made.model_dir, made.evaluate_dir))
     run = tracking.store.client.get_run(run_id)
     model = tracking.store.client.get_logged_model(run.data.tags["visionloop.logged_model"])
@@ -97,6 +100,7 @@ def test_the_logged_model_is_the_evaluated_file_and_mlflow_loads_it(tracking: Tr
     assert not list(folder.rglob("*pickle*"))
     loaded = mlflow.pyfunc.load_model(str(folder))
     assert loaded.metadata.signature.inputs.inputs[0].type == np.dtype("uint8")
+    assert loaded.metadata.metadata == {"classes": CLASSES, "operating_points": points}
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
     found = loaded.predict(pixels)
     assert found.shape == (5, len(CLASSES))
