@@ -24,6 +24,7 @@ def precision_recall_picture(curves: Mapping[str, PrecisionRecall], points: Mapp
     """Precision over recall at IoU 0.5, a line a class, the operating point marked; at most NAMED classes are named."""
     figure, axes = _axes("recall", "precision", "Precision and recall at IoU 0.5")
     _draw(axes, curves, points, lambda curve: (curve.recall, curve.precision))
+    _name(axes, "lower left")
     return _pixels(figure)
 
 
@@ -31,6 +32,7 @@ def f1_picture(curves: Mapping[str, PrecisionRecall], points: Mapping[str, float
     """F1 over the confidence from which boxes count, a line a class, the operating point marked; at most NAMED are named."""
     figure, axes = _axes("confidence", "F1", "F1 at IoU 0.5")
     _draw(axes, curves, points, lambda curve: (curve.confidence, curve.f1))
+    _name(axes, "upper right")
     return _pixels(figure)
 
 
@@ -59,14 +61,17 @@ def _axes(x: str, y: str, title: str) -> tuple[Figure, Axes]:
 def _draw(axes: Axes, curves: Mapping[str, PrecisionRecall], points: Mapping[str, float], line: Line) -> None:
     for number, (label, curve) in enumerate(curves.items()):
         point = points.get(label, UNMEASURED)
-        (drawn,) = axes.plot(*line(curve))
-        at = np.flatnonzero(curve.confidence >= point)[-1:]  # the last detection that still counts
         x, y = line(curve)
+        (drawn,) = axes.plot(x, y)
+        at = np.flatnonzero(curve.confidence >= point)[-1:]  # the last detection that still counts
         axes.plot(x[at], y[at], "o", color=drawn.get_color())
         if number < NAMED:
             drawn.set_label(f"{label}: F1 {curve.f1[at[0]] if len(at) else 0.0:.2f} from {point:.2f}")
-    if curves:
-        axes.legend(loc="lower left", fontsize=8)
+
+
+def _name(axes: Axes, place: str) -> None:
+    if axes.get_lines():
+        axes.legend(loc=place, fontsize=8)
 
 
 def _pixels(figure: Figure) -> Image:

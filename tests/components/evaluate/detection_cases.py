@@ -65,6 +65,7 @@ def hostile_case(seed: int) -> Case:
     for image in range(8):
         name = f"i{image}"
         boxes = [(CLASSES[rng.integers(0, 3)], box()) for _ in range(0 if image in (2, 3) else rng.integers(1, 8))]
+        boxes += boxes[:2]
         truth += [(name, label, *corners, bool(rng.random() < 0.25)) for label, corners in boxes]
         for label, corners in boxes * 2 if image != 4 else []:
             moved = np.array(corners) + rng.choice([0, 0, 1 / 16], 4)

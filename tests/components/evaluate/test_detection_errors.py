@@ -39,7 +39,7 @@ CAT = ("cat", 0, 0, 20, 20)
     ("kind", "found"),
     [
         ("localisation", ("cat", 8, 0, 28, 20)),  # IoU 12/28
-        ("background", ("cat", 60, 60, 80, 80)),
+        ("background", ("cat", 0, 60, 20, 80)),
         ("classification", ("dog", 0, 0, 20, 20)),
         ("both", ("dog", 8, 0, 28, 20)),
     ],
