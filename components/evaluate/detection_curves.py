@@ -66,7 +66,8 @@ def _draw(axes: Axes, curves: Mapping[str, PrecisionRecall], points: Mapping[str
         at = np.flatnonzero(curve.confidence >= point)[-1:]  # the last detection that still counts
         axes.plot(x[at], y[at], "o", color=drawn.get_color())
         if number < NAMED:
-            drawn.set_label(f"{label}: F1 {curve.f1[at[0]] if len(at) else 0.0:.2f} from {point:.2f}")
+            name = label.replace("$", r"\$")  # what stands between two would be drawn as a formula
+            drawn.set_label(f"{name}: F1 {curve.f1[at[0]] if len(at) else 0.0:.2f} from {point:.2f}")
 
 
 def _name(axes: Axes, place: str) -> None:
