@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 SPLITS = ("val", "test")
 TABLES = ("predictions.parquet", "truth.parquet", "images.parquet")
 MEGABYTE = 1_000_000
+DETAILS = ("_small", "_medium", "_large", "/ar1", "/ar10")  # ends of metrics that the log leaves to the report
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _report(about: dict[str, Any], dataset: Dataset, findings: Findings, model_f
     }
     write_json(folder / "report.json", report)
     write_json(folder / "metrics.json", _nested(metrics))
-    log.info("%s: %s", about["name"], in_a_line(metrics))
+    log.info("%s: %s", about["name"], in_a_line({name: value for name, value in metrics.items() if not name.endswith(DETAILS)}))
 
 
 def every_class(known: list[str], present: list[str]) -> list[str]:
