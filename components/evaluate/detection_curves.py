@@ -4,7 +4,7 @@ All are RGB uint8 (H, W, 3) arrays.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,7 +70,7 @@ def _draw(axes: Axes, curves: Mapping[str, PrecisionRecall], points: Mapping[str
             drawn.set_label(f"{name}: F1 {curve.f1[at[0]] if len(at) else 0.0:.2f} from {point:.2f}")
 
 
-def _name(axes: Axes, place: str) -> None:
+def _name(axes: Axes, place: Literal["lower left", "upper right"]) -> None:
     if axes.get_lines():
         axes.legend(loc=place, fontsize=8)
 
