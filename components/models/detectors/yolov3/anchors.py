@@ -43,7 +43,7 @@ def find_anchors(sizes: NDArray[np.floating[Any]], count: int = MAPS * PER_MAP) 
 
     Boxes without area do not count. Where the others have fewer than `count` different shapes, the published anchors join them.
     """
-    rounded = np.round(np.asarray(sizes, np.float64), DECIMALS)
+    rounded = np.asarray(np.round(sizes, DECIMALS), np.float64)
     ordered = _by_area(rounded[(rounded > 0).all(axis=1)])
     evenly = np.linspace(0, len(ordered) - 1, min(len(ordered), MOST_BOXES)).astype(int)
     shapes, counted = np.unique(ordered[evenly], axis=0, return_counts=True)
