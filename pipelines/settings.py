@@ -141,6 +141,8 @@ class Settings:
     run: Run
 
 
+FOR_CLASSIFIERS = {"mixup": 0.0, "cutmix": 0.0, "class_balance": "none"}  # with what turns them off
+FOR_DETECTORS = {"mosaic": 0.0, "box_mixup": 0.0}
 MODEL_KEYS = ("task", "architecture", "weights", "head", "image_size", "train_size", "mirror")
 
 
@@ -246,14 +248,22 @@ def _refuse_impossible(settings: Settings, source: str) -> None:
 
 
 def _refuse_unmixable(model: Model, source: str) -> None:
-    """Pictures are mixed and classes are balanced by their one label an image."""
-    for name, off in (("mixup", 0.0), ("cutmix", 0.0), ("class_balance", "none")):
-        found = getattr(model.train, name)
-        if model.task == "detection" and found != off:
-            remedy = f"it is for classifiers: set models.{model.name}.{name}: {off}, or {name} in the blocks of classifiers alone"
-            raise UsageError(f"{source}: models.{model.name} is a detector with {name}: {found}; {remedy}")
-        if isinstance(found, float) and not 0 <= found < math.inf:
-            raise UsageError(f"{source}: models.{model.name}.{name} is {found}, expected 0 (off) or more")
+    """Pictures of one label are mixed and balanced by it; those with boxes are composed of several."""
+    config, whose = model.train, f"{source}: models.{model.name}"
+    for name, off in FOR_CLASSIFIERS.items() if model.task == "detection" else FOR_DETECTORS.items():
+        found = getattr(config, name)
+        if found != off:
+            kind, other = ("detector", "classifiers") if model.task == "detection" else ("classifier", "detectors")
+            remedy = f"it is for {other}: set models.{model.name}.{name}: {off}, or {name} in the blocks of {other} alone"
+            raise UsageError(f"{whose} is a {kind} with {name}: {found}; {remedy}")
+    for name in ("mixup", "cutmix"):
+        if not 0 <= getattr(config, name) < math.inf:
+            raise UsageError(f"{whose}.{name} is {getattr(config, name)}, expected 0 (off) or more")
+    for name in ("mosaic", "box_mixup"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise UsageError(f"{whose}.{name} is {getattr(config, name)}, expected a share of the pictures, 0 (off) to 1")
+    if not 0 <= config.close_mosaic_epochs <= config.epochs:
+        raise UsageError(f"{whose}.close_mosaic_epochs is {config.close_mosaic_epochs}, expected 0 to its {config.epochs} epochs")
 
 
 def override(raw: dict[str, Any], assignments: list[str]) -> None:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.augment.augmenter import REDRAWS, Augmenter, Example
-from components.augment.pipeline import MIN_SIDE, MIN_VISIBLE, Entry, alone, always, build, parts
-
-WHOLE = 0.999  # share of a box that must be inside the picture to count it as whole
+from components.augment.clipping import WHOLE, is_kept, visible
+from components.augment.pipeline import Entry, alone, always, build, parts
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,8 @@ def _count(before: int, boxes: NDArray[np.float64], shape: tuple[int, ...]) -> t
     """Whole, clipped, lost and invalid boxes, and the visible share of each kept one."""
     corners = boxes[:, :4]
     valid = np.isfinite(corners).all(axis=1) & (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
-    corners = corners[valid]
-    inside = np.clip(corners, 0, 1)
-    sides, full = inside[:, 2:] - inside[:, :2], corners[:, 2:] - corners[:, :2]
-    share = sides.prod(axis=1) / full.prod(axis=1)
-    kept = (share >= MIN_VISIBLE) & (sides * (shape[1], shape[0]) >= MIN_SIDE).all(axis=1)
+    inside, share = visible(corners[valid])
+    kept = is_kept(inside, share, shape[0])
     whole = int((share[kept] >= WHOLE).sum())
     counts = np.array([whole, kept.sum() - whole, before - len(boxes) + (~kept).sum(), (~valid).sum()], np.int64)
     return counts, share[kept]

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.augment.batches import batch_policy
+from components.augment.clipping import MIN_VISIBLE, Objects, led, visible
 from components.augment.pipeline import Policy, compose
 from components.augment.shapes import refuse_unbatchable
 
@@ -56,34 +58,54 @@ class Augmenter:
         """
         if self._batched is not None:
             return self._batched(pixels, picked, image_keys, epoch, self.seed)
-        pairs = zip(picked.tolist(), image_keys.tolist(), strict=True)
-        return np.stack([self._drawn(Example(np.asarray(pixels[row]), NO_BOXES), epoch, key, 0).pixels for row, key in pairs])
+        return self._draws(pixels, picked, [Objects.whole(NO_BOXES)] * len(picked), epoch, image_keys, 0)[0]
+
+    def with_boxes(
+        self, pixels: Pixels, picked: NDArray[np.int64], objects: Sequence[Objects], epoch: int, image_keys: NDArray[np.int64]
+    ) -> tuple[Pixels, list[Objects]]:
+        """Pictures `picked` (B,) of pixels (N, image_size, image_size, 3), with the boxes of each, as this epoch shows them."""
+        shown, after = self._draws(pixels, picked, objects, epoch, image_keys, 0)
+        for attempt in range(1, REDRAWS + 2):
+            empty = [row for row, own in enumerate(after) if len(objects[row].boxes) and not len(own.boxes)]
+            if not empty:
+                break
+            before = [objects[row] for row in empty]
+            if attempt <= REDRAWS:
+                shown[empty], found = self._draws(pixels, picked[empty], before, epoch, image_keys[empty], attempt)
+            else:
+                shown[empty], found = _one_by_one(self._pipelines().unchanged, pixels, picked[empty], before)
+            for row, own in zip(empty, found, strict=True):
+                after[row] = own
+        return shown, after
 
     def __call__(self, example: Example, epoch: int, image_key: int) -> Example:
         """The example as this epoch shows it; `image_key` is any non-negative integer that names the image."""
-        shown = self.draw(example, epoch, image_key)
-        if len(shown.boxes) or not len(example.boxes):
-            return shown
-        for attempt in range(1, REDRAWS + 1):
-            shown = self.draw(example, epoch, image_key, attempt)
-            if len(shown.boxes):
-                return shown
-        return _applied(self._pipelines().unchanged, example)
+        return _single(self.with_boxes, example, epoch, image_key)
 
     def draw(self, example: Example, epoch: int, image_key: int, attempt: int = 0) -> Example:
         """One draw, whatever becomes of the boxes."""
-        if not len(example.boxes):
-            return Example(self.batch(example.pixels[None], np.zeros(1, np.int64), epoch, np.array([image_key]))[0], example.boxes)
-        return self._drawn(example, epoch, image_key, attempt)
+        return _single(self._draws, example, epoch, image_key, attempt)
 
-    def _drawn(self, example: Example, epoch: int, image_key: int, attempt: int) -> Example:
+    def _draws(
+        self, pixels: Pixels, picked: NDArray[np.int64], objects: Sequence[Objects], epoch: int, image_keys: NDArray[np.int64], attempt: int
+    ) -> tuple[Pixels, list[Objects]]:
         if not self.policy and self.train_size == self.image_size:
-            return example
+            return np.array(pixels[picked]), list(objects)
+        if self._batched is not None and self._batched.knows_boxes:
+            numbers = self._batched.numbers(image_keys, epoch, self.seed, attempt)
+            maps = self._batched.goes(numbers, self.image_size)
+            return self._batched.shown(pixels, picked, numbers), led(objects, maps, self.image_size, self.train_size)
+        drawn = []
+        for row, own, key in zip(picked, objects, image_keys.tolist(), strict=True):
+            drawn.append(_applied(self._seeded(epoch, key, attempt), np.asarray(pixels[row]), own))
+        return np.stack([one for one, _ in drawn]), [own for _, own in drawn]
+
+    def _seeded(self, epoch: int, image_key: int, attempt: int) -> A.Compose:
         numbers = np.random.SeedSequence([self.seed, epoch, image_key, attempt])
         pipeline = self._pipelines().policy
         # One state for all: a seed would give each transform the same numbers, and two with p 0.5 would always come together.
         pipeline.set_random_state(np.random.default_rng(numbers), random.Random(int(numbers.generate_state(1)[0])))
-        return _applied(pipeline, example)
+        return pipeline
 
     def _pipelines(self) -> "_Pipelines":
         # Compose keeps state while it runs: two threads sharing one change each other's results.
@@ -102,8 +124,23 @@ class _Pipelines:
     unchanged: A.Compose
 
 
-def _applied(pipeline: A.Compose, example: Example) -> Example:
-    result: dict[str, Any] = pipeline(image=example.pixels, bboxes=example.boxes[:, 1:], labels=example.boxes[:, 0])
-    corners = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
+def _single(draws: Callable[..., tuple[Pixels, list[Objects]]], example: Example, epoch: int, image_key: int, *more: int) -> Example:
+    given, key = [Objects.whole(example.boxes)], np.array([image_key], np.int64)
+    pixels, objects = draws(example.pixels[None], np.zeros(1, np.int64), given, epoch, key, *more)
+    return Example(pixels[0], objects[0].boxes)
+
+
+def _one_by_one(pipeline: A.Compose, pixels: Pixels, picked: NDArray[np.int64], objects: Sequence[Objects]) -> tuple[Pixels, list[Objects]]:
+    shown = [_applied(pipeline, np.asarray(pixels[row]), own) for row, own in zip(picked, objects, strict=True)]
+    return np.stack([one for one, _ in shown]), [own for _, own in shown]
+
+
+def _applied(pipeline: A.Compose, pixels: Pixels, objects: Objects) -> tuple[Pixels, Objects]:
+    corners = objects.boxes[:, 1:]
+    known = np.concatenate([corners, corners, objects.visible[:, None]], axis=1)  # the second ones become those before clipping
+    result: dict[str, Any] = pipeline(image=pixels, bboxes=known, labels=objects.boxes[:, 0])
+    found = np.asarray(result["bboxes"], np.float32).reshape(-1, known.shape[1])
     labels = np.asarray(result["labels"], np.float32).reshape(-1, 1)
-    return Example(result["image"], np.concatenate([labels, corners], axis=1))
+    share = found[:, 8] * visible(found[:, 4:8])[1]
+    kept = share >= MIN_VISIBLE
+    return result["image"], Objects(np.concatenate([labels, found[:, :4]], axis=1)[kept], share[kept], objects.given)

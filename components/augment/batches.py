@@ -1,27 +1,34 @@
 """A policy of common transforms, executed on whole batches: the same pictures, equally likely, without the cost of asking each image.
 
 Albumentations spends most of its time, on small pictures, not on pixels. A policy that consists of what is known here
-(flips, shifts, padding and cropping, resized crops, brightness and contrast, hue and saturation) is read from the
+(flips, turns, zooms, shifts, padding and cropping, resized crops, brightness and contrast, hue and saturation) is read from the
 transforms that Albumentations made of it; every other policy goes through Albumentations.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from components.augment import moves
 from components.augment.crops import Resized, ResizedCrop
+from components.augment.maps import Maps, same
 from components.augment.moves import Index, Move, Numbers
 from components.augment.numbers import spread, uniforms
 from components.augment.pipeline import Policy, build, is_composition, parts
 from components.augment.tones import BrightnessContrast, HueSaturationValue, Range, between
+from components.augment.turns import ELEMENTS, Turns, Zoom
 
 Pixels = NDArray[np.uint8]
 AT_ONCE = 1 << 19  # bytes
-Step = Move | ResizedCrop | Resized | BrightnessContrast | HueSaturationValue
+TONES = (BrightnessContrast, HueSaturationValue)
+FREE = (*TONES, Zoom, ResizedCrop, Resized)  # whose numbers are not spread over the epochs
+Tone = BrightnessContrast | HueSaturationValue
+Step = Move | Turns | Zoom | ResizedCrop | Resized | Tone
 
 
 @dataclass(frozen=True)
@@ -39,19 +46,44 @@ class Moves:
         """The pictures (B, S, S, 3) after them."""
         return moves.moved(pixels, self.moves, numbers)
 
+    @property
+    def after(self) -> int:
+        """Pixels a side of what they leave."""
+        return self.moves[-1].after
+
+    def alternating(self) -> list[int]:
+        """Which of their numbers are spread over the epochs."""
+        places = np.cumsum([0, *(1 + move.draws for move in self.moves)])
+        return [int(place) for place, move in zip(places, self.moves, strict=False) if move.alternates]
+
+    def goes(self, numbers: Numbers, size: int) -> Maps:
+        """Where they lead, (B, 3, 3)."""
+        return moves.goes(self.moves, numbers)
+
 
 @dataclass(frozen=True)
 class BatchPolicy:
     """What happens to a batch, step by step, until its pictures have `after` pixels a side."""
 
     after: int
-    steps: Sequence[Moves | ResizedCrop | Resized | BrightnessContrast | HueSaturationValue]
+    steps: Sequence[Moves | Turns | Zoom | ResizedCrop | Resized | Tone]
 
     def __call__(self, pixels: Pixels, picked: NDArray[np.int64], keys: NDArray[np.int64], epoch: int, seed: int) -> Pixels:
         """Pictures `picked` (B,) of pixels (N, S, S, 3) as this epoch shows the images of those keys (B,)."""
-        count, alternating = sum(step.draws for step in self.steps), self._alternating()
-        numbers = uniforms(seed, epoch, keys, count)
-        numbers[:, alternating] = spread(uniforms(seed, 0, keys, count)[:, alternating], epoch)
+        return self.shown(pixels, picked, self.numbers(keys, epoch, seed))
+
+    def numbers(self, keys: NDArray[np.int64], epoch: int, seed: int, attempt: int = 0) -> Numbers:
+        """What is left to chance, (B, n) in 0..1, of the images of those keys (B,), others in each attempt."""
+        count, alternating, used = sum(step.draws for step in self.steps), [], 0
+        for step in self.steps:
+            alternating += [] if isinstance(step, FREE) else [used + place for place in step.alternating()]
+            used += step.draws
+        numbers = uniforms(seed, epoch, keys, count, attempt * count)
+        numbers[:, alternating] = spread(uniforms(seed, 0, keys, count, attempt * count)[:, alternating], epoch)
+        return numbers
+
+    def shown(self, pixels: Pixels, picked: NDArray[np.int64], numbers: Numbers) -> Pixels:
+        """Pictures `picked` (B,) of pixels (N, S, S, 3) by the numbers (B, n)."""
         # A few pictures at a time, so that what lies between two steps is still in the processor's cache.
         few = max(AT_ONCE // pixels[0].nbytes, 1)
         shown = np.empty((len(picked), self.after, self.after, 3), np.uint8)
@@ -60,16 +92,20 @@ class BatchPolicy:
             shown[part] = self._stepped(pixels[picked[part]], numbers[part])
         return shown
 
-    def _alternating(self) -> list[int]:
-        """Which numbers are the chances of moves that alternate."""
-        found, used = [], 0
+    @property
+    def knows_boxes(self) -> bool:
+        """Whether `goes` can tell where boxes go."""
+        return all(move.goes for step in self.steps if isinstance(step, Moves) for move in step.moves)
+
+    def goes(self, numbers: Numbers, size: int) -> Maps:
+        """Where pictures of `size` pixels go by the numbers (B, n), as maps (B, 3, 3) of pixels."""
+        led, used = same(len(numbers)), 0
         for step in self.steps:
-            place = used
-            for move in step.moves if isinstance(step, Moves) else []:
-                found += [place] if move.alternates else []
-                place += 1 + move.draws
+            if not isinstance(step, TONES):
+                led = step.goes(numbers[:, used : used + step.draws], size) @ led
+                size = getattr(step, "after", size)
             used += step.draws
-        return found
+        return led
 
     def _stepped(self, pixels: Pixels, numbers: Numbers) -> Pixels:
         used = 0
@@ -114,23 +150,33 @@ def _flip(transform: Any, size: int) -> Step | None:
     return moves.flip(transform.p, size, horizontal=type(transform).__name__ == "HorizontalFlip")
 
 
-def _shift(transform: Any, size: int) -> Step | None:
-    """An affine map that only translates, which it does by whole pixels."""
-    still = all(tuple(limits) == (1, 1) for limits in transform.scale.values()) and not any(map(any, transform.shear.values()))
+def _affine(transform: Any, size: int) -> Step | None:
+    """An affine map that neither turns nor shears: a shift, which goes by whole pixels, or a zoom."""
+    turns = any(transform.rotate) or any(map(any, transform.shear.values()))
     fill = _gray(transform.fill)
-    if not still or any(transform.rotate) or transform.fit_output or fill is None:
+    if turns or transform.fit_output or fill is None:
         return None
     if transform.translate_px is not None:
         limits, whole = [transform.translate_px[axis] for axis in "yx"], _pixels
     else:
         shares = transform.translate_percent or {"x": (0, 0), "y": (0, 0)}
         limits, whole = [(shares[axis][0] * size, shares[axis][1] * size) for axis in "yx"], _cut
-    furthest = int(max(abs(limit) for pair in limits for limit in pair))
+    if all(tuple(scales) == (1, 1) for scales in transform.scale.values()):
+        furthest = int(max(abs(limit) for pair in limits for limit in pair))
 
-    def offset(numbers: Numbers) -> tuple[Index, Index]:
-        return whole(numbers[:, 0], limits[0]), whole(numbers[:, 1], limits[1])
+        def offset(numbers: Numbers) -> tuple[Index, Index]:
+            return whole(numbers[:, 0], limits[0]), whole(numbers[:, 1], limits[1])
 
-    return moves.shift(transform.p, size, offset, furthest, transform.border_mode, fill)
+        return moves.shift(transform.p, size, offset, furthest, transform.border_mode, fill)
+    if transform.balanced_scale or transform.border_mode != cv2.BORDER_CONSTANT or transform.interpolation != cv2.INTER_LINEAR:
+        return None
+    scale = (tuple(transform.scale["x"]), tuple(transform.scale["y"]))
+    return Zoom(transform.p, scale, (partial(whole, limits=limits[1]), partial(whole, limits=limits[0])), transform.keep_ratio, fill)
+
+
+def _turn(transform: Any, size: int) -> Step | None:
+    few = {"RandomRotate90": ("e", "r90", "r180", "r270"), "Transpose": ("t",)}
+    return Turns(transform.p, few.get(type(transform).__name__, tuple(ELEMENTS)))
 
 
 def _pixels(numbers: Numbers, limits: Range) -> Index:
@@ -189,7 +235,10 @@ def _gray(fill: Any) -> int | None:
 READERS: dict[str, Callable[[Any, int], Step | None]] = {
     "HorizontalFlip": _flip,
     "VerticalFlip": _flip,
-    "Affine": _shift,
+    "D4": _turn,
+    "RandomRotate90": _turn,
+    "Transpose": _turn,
+    "Affine": _affine,
     "Pad": _pad,
     "PadIfNeeded": _pad,
     "RandomCrop": _crop,

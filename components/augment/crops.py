@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from components.augment.maps import Maps, chosen, scaled
 from components.augment.tones import Range, between
 
 Pixels = NDArray[np.uint8]
@@ -27,17 +28,25 @@ class ResizedCrop:
 
     def __call__(self, pixels: Pixels, numbers: Numbers) -> Pixels:
         """The pictures (B, S, S, 3) as (B, after, after, 3); those that chance leaves out must have that size already."""
-        size = pixels.shape[1]
-        width, height = self._sides(size, numbers[:, 3:])
-        left = ((size - width + 1) * numbers[:, 2]).astype(int)
-        top = ((size - height + 1) * numbers[:, 1]).astype(int)
         happens, found = numbers[:, 0] < self.chance, np.empty((len(pixels), self.after, self.after, 3), np.uint8)
-        for place, (x, y, w, h) in enumerate(np.stack([left, top, width, height], axis=1).tolist()):
+        for place, (x, y, w, h) in enumerate(self._rectangles(pixels.shape[1], numbers).tolist()):
             if happens[place]:
                 cv2.resize(pixels[place, y : y + h, x : x + w], (self.after, self.after), found[place], interpolation=self.interpolation)
             else:
                 found[place] = pixels[place]
         return found
+
+    def goes(self, numbers: Numbers, size: int) -> Maps:
+        """Where pictures of `size` pixels go, (B, 3, 3)."""
+        left, top, width, height = self._rectangles(size, numbers).T
+        x, y = self.after / width, self.after / height
+        return chosen(numbers[:, 0] < self.chance, scaled(x, y, -left * x, -top * y))
+
+    def _rectangles(self, size: int, numbers: Numbers) -> NDArray[np.int64]:
+        """Left, top, width and height (B, 4)."""
+        width, height = self._sides(size, numbers[:, 3:])
+        left, top = ((size - width + 1) * numbers[:, 2]).astype(int), ((size - height + 1) * numbers[:, 1]).astype(int)
+        return np.stack([left, top, width, height], axis=1)
 
     def _sides(self, size: int, numbers: Numbers) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Width and height (B,) of the first draw that fits."""
@@ -60,3 +69,8 @@ class Resized:
     def __call__(self, pixels: Pixels, numbers: Numbers) -> Pixels:
         """The pictures (B, S, S, 3) as (B, after, after, 3)."""
         return np.stack([cv2.resize(one, (self.after, self.after), interpolation=cv2.INTER_AREA) for one in pixels])
+
+    def goes(self, numbers: Numbers, size: int) -> Maps:
+        """Where pictures of `size` pixels go, (B, 3, 3)."""
+        scale = np.full(len(numbers), self.after / size)
+        return scaled(scale, scale, np.zeros(len(numbers)), np.zeros(len(numbers)))

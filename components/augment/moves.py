@@ -12,10 +12,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from components.augment.maps import Maps, chosen, same
+from components.augment.maps import moved as moved_by
+
 Pixels = NDArray[np.uint8]
 Index = NDArray[np.int32]
 Numbers = NDArray[np.float64]
 OUTSIDE = -1  # in a map: nothing of the picture, but the fill
+MIRRORS = (cv2.BORDER_REFLECT, cv2.BORDER_REFLECT_101)
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Move:
     """A transform that happens with probability `chance`: its maps (B, after) of rows and columns from `draws` numbers an image.
 
     `fill` is the colour of what comes from outside, one value for all channels; None where nothing can. Where it `alternates`
-    an image's chances are spread over the epochs: one of a half happens every second time.
+    an image's chances are spread over the epochs: one of a half happens every second time. `goes`: the affine maps (B, 3, 3)
+    of its pixels, from the same numbers; None where a mirrored border shows things twice, which no map tells.
     """
 
     chance: float
@@ -33,13 +38,20 @@ class Move:
     maps: Callable[[Numbers], tuple[Index, Index]]
     fill: int | None = None
     alternates: bool = False
+    goes: Callable[[Numbers], Maps] | None = None
 
 
 def flip(chance: float, size: int, horizontal: bool) -> Move:
     """Mirror left to right, or top to bottom, alternately (https://arxiv.org/abs/2404.00498): so each image is soon seen both ways."""
     straight = np.arange(size, dtype=np.int32)[None]
     maps = (straight, straight[:, ::-1]) if horizontal else (straight[:, ::-1], straight)
-    return Move(chance, size, size, 0, lambda numbers: (_for_each(maps[0], numbers), _for_each(maps[1], numbers)), alternates=True)
+    mirror = np.diag([-1.0, 1.0, 1.0] if horizontal else [1.0, -1.0, 1.0])
+    mirror[0 if horizontal else 1, 2] = size
+
+    def goes(numbers: Numbers) -> Maps:
+        return np.broadcast_to(mirror, (len(numbers), 3, 3))
+
+    return Move(chance, size, size, 0, lambda numbers: (_for_each(maps[0], numbers), _for_each(maps[1], numbers)), None, True, goes)
 
 
 def shift(chance: float, size: int, offset: Callable[[Numbers], tuple[Index, Index]], reach: int, border: int, fill: int) -> Move:
@@ -51,7 +63,12 @@ def shift(chance: float, size: int, offset: Callable[[Numbers], tuple[Index, Ind
         places = np.arange(size, dtype=np.int32)[None] + reach
         return table[places - down[:, None]], table[places - right[:, None]]
 
-    return Move(chance, size, size, 2, maps, fill if border == cv2.BORDER_CONSTANT else None)
+    def goes(numbers: Numbers) -> Maps:
+        down, right = offset(numbers)
+        return moved_by(right, down)
+
+    given = fill if border == cv2.BORDER_CONSTANT else None
+    return Move(chance, size, size, 2, maps, given, goes=None if border in MIRRORS else goes)
 
 
 def pad(size: int, sides: tuple[int, int, int, int], border: int, fill: int) -> Move:
@@ -61,7 +78,12 @@ def pad(size: int, sides: tuple[int, int, int, int], border: int, fill: int) -> 
     table, reach = bordered(size, max(sides), border), max(sides)
     rows, columns = table[None, reach - top : reach + size + bottom], table[None, reach - left : reach + size + right]
     given = fill if border == cv2.BORDER_CONSTANT else None
-    return Move(1.0, size, after, 0, lambda numbers: (_for_each(rows, numbers), _for_each(columns, numbers)), given)
+
+    def goes(numbers: Numbers) -> Maps:
+        return moved_by(np.full(len(numbers), left), np.full(len(numbers), top))
+
+    led = None if border in MIRRORS else goes
+    return Move(1.0, size, after, 0, lambda numbers: (_for_each(rows, numbers), _for_each(columns, numbers)), given, goes=led)
 
 
 def crop(size: int, after: int) -> Move:
@@ -72,7 +94,11 @@ def crop(size: int, after: int) -> Move:
         places = np.arange(after, dtype=np.int32)[None]
         return start[:, :1] + places, start[:, 1:] + places
 
-    return Move(1.0, size, after, 2, maps)
+    def goes(numbers: Numbers) -> Maps:
+        start = (numbers * (size - after + 1)).astype(np.int32)
+        return moved_by(-start[:, 1], -start[:, 0])
+
+    return Move(1.0, size, after, 2, maps, goes=goes)
 
 
 def bordered(size: int, reach: int, border: int) -> Index:
@@ -91,6 +117,16 @@ def moved(pixels: Pixels, moves: list[Move], numbers: Numbers) -> Pixels:
         rows, columns = (_through(first, then, happens) for first, then in ((rows, below), (columns, right)))
         fill = move.fill if move.fill is not None else fill
     return gathered(pixels, rows, columns, fill or 0)
+
+
+def goes(moves: list[Move], numbers: Numbers) -> Maps:
+    """Where all moves lead, (B, 3, 3), by the numbers of `moved`; each move must know."""
+    led, used = same(len(numbers)), 0
+    for move in moves:
+        assert move.goes is not None
+        led = chosen(numbers[:, used] < move.chance, move.goes(numbers[:, used + 1 : used + 1 + move.draws])) @ led
+        used += 1 + move.draws
+    return led
 
 
 def gathered(pixels: Pixels, rows: Index, columns: Index, fill: int) -> Pixels:

@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
-def uniforms(seed: int, epoch: int, keys: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """`count` numbers in 0..1, below 1, for each image key (B,): (B, count), of (seed, epoch, key) alone.
+def uniforms(seed: int, epoch: int, keys: NDArray[np.int64], count: int, first: int = 0) -> NDArray[np.float64]:
+    """`count` numbers in 0..1, below 1, for each image key (B,): (B, count), of (seed, epoch, key) alone, from the `first` on.
 
     SplitMix64 (Steele, Lea, Flood 2014, https://doi.org/10.1145/2714064.2660195), its state mixed from the three: a
     generator made anew for every image costs as much as ten augmentations do.
     """
     state = _mixed(np.array([seed], np.uint64)) ^ np.uint64(epoch)
     state = _mixed(_mixed(state) ^ keys.astype(np.uint64))
-    counted = state[:, None] + STEP * np.arange(1, count + 1, dtype=np.uint64)
+    counted = state[:, None] + STEP * np.arange(first + 1, first + count + 1, dtype=np.uint64)
     return (_mixed(counted) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

@@ -14,13 +14,12 @@ import albumentations as A
 import cv2
 from albumentations.core.composition import BaseCompose
 
+from components.augment.clipping import MIN_SIDE, MIN_VISIBLE
 from components.errors import UsageError
 
 Entry = dict[str, dict[str, Any]]
 Policy = list[Entry]
 
-MIN_VISIBLE = 0.3  # a box with less of its area left inside the picture is dropped
-MIN_SIDE = 2.0  # pixels
 INSIDE_THE_NETWORK = {"Normalize", "ToFloat", "FromFloat", "ToTensorV2", "ToTensor3D"}
 
 
@@ -108,7 +107,16 @@ def _with_boxes(transforms: list[Any]) -> A.Compose:
         format="albumentations", label_fields=["labels"], min_visibility=MIN_VISIBLE, min_width=MIN_SIDE, min_height=MIN_SIDE,
         clip=True, filter_invalid_bboxes=True, check_each_transform=False,
     )  # fmt: skip
-    return A.Compose([*transforms, A.NoOp(p=0)], bbox_params=boxes)  # without one that minds boxes, each pipeline warns
+    return A.Compose([*transforms, _Noted(p=1.0)], bbox_params=boxes)
+
+
+class _Noted(A.NoOp):  # type: ignore[misc]
+    """Writes where each box is, before it is clipped, into the four columns after its own, where it has so many."""
+
+    def apply_to_bboxes(self, bboxes: Any, **params: Any) -> Any:
+        if bboxes.shape[1] > 8:
+            bboxes[:, 4:8] = bboxes[:, :4]
+        return bboxes
 
 
 def _factory(name: str) -> Any:

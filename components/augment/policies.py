@@ -27,6 +27,11 @@ NAMED: dict[str, Policy] = {
         {"HueSaturationValue": {"hue_shift_limit": 5, "sat_shift_limit": 20, "val_shift_limit": 20, "p": 0.5}},
         {"RandomBrightnessContrast": {"brightness_limit": 0.2, "contrast_limit": 0.2, "p": 0.5}},
     ],
+    "boxes": [
+        {"HorizontalFlip": {"p": 0.5}},
+        {"Affine": {"scale": [0.6, 1.4], "translate_percent": [-0.1, 0.1], "keep_ratio": True, "fill": 114, "p": 1.0}},
+        {"HueSaturationValue": {"hue_shift_limit": 5, "sat_shift_limit": 30, "val_shift_limit": 30, "p": 0.8}},
+    ],
     "aerial": [
         {"D4": {"p": 1.0}},
         {"Affine": {"scale": [0.8, 1.6], "translate_percent": [-0.15, 0.15], "keep_ratio": True, "fill": 114, "p": 1.0}},

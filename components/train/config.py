@@ -11,7 +11,7 @@ class TrainConfig:
     `keep` decides whose weights remain: those of the epoch with the lowest validation loss, or the last epoch's.
     `frozen_epochs` train only the new layers of a pretrained network; the remaining epochs fine-tune it from
     `fine_tune_from` upwards at `fine_tune_learning_rate`. With a `budget` the epochs are as many as fit into it, and
-    `frozen_epochs` and `warmup_epochs` are their shares of `epochs`.
+    `frozen_epochs`, `warmup_epochs` and `close_mosaic_epochs` are their shares of `epochs`.
     """
 
     epochs: int
@@ -38,4 +38,7 @@ class TrainConfig:
     class_balance: Literal["none", "weights", "sampling"] = "none"
     mixup: float = 0.0
     cutmix: float = 0.0
+    mosaic: float = 0.0
+    box_mixup: float = 0.0
+    close_mosaic_epochs: float = 0.0
     strategy: Literal["auto", "single", "multi_worker"] = "auto"

@@ -31,12 +31,14 @@ class Examples:
         """Whether the targets are boxes."""
         return self.targets.ndim == 3
 
+    def boxes(self, index: int) -> NDArray[np.float32]:
+        """One image's boxes (N, 5), without padding."""
+        rows: NDArray[np.float32] = self.targets[index]
+        return rows[rows[:, 0] >= 0]
+
     def example(self, index: int) -> Example:
         """One image with its boxes, without padding."""
-        if not self.has_boxes:
-            return Example(np.asarray(self.pixels[index]), NO_BOXES)
-        rows = self.targets[index]
-        return Example(np.asarray(self.pixels[index]), rows[rows[:, 0] >= 0])
+        return Example(np.asarray(self.pixels[index]), self.boxes(index) if self.has_boxes else NO_BOXES)
 
 
 def image_key(image_id: str) -> int:
@@ -45,8 +47,14 @@ def image_key(image_id: str) -> int:
 
 
 def pad_boxes(boxes: list[NDArray[np.float32]], most: int) -> NDArray[np.float32]:
-    """Boxes (N_i, 5) of each image as one array (N, most, 5), padded by class -1."""
-    padded = np.full((len(boxes), max(most, 1), 5), -1.0, np.float32)
+    """Boxes (N_i, 5) of each image as one array (N, most, 5), padded by class -1; `most` is doubled until all have room.
+
+    So a training's batches have few shapes, for each of which its step is traced anew.
+    """
+    most = max(most, 1)
+    while most < max(map(len, boxes), default=0):
+        most *= 2
+    padded = np.full((len(boxes), most, 5), -1.0, np.float32)
     for row, found in zip(padded, boxes, strict=True):
         row[: len(found)] = found
     return padded

@@ -18,7 +18,7 @@ def prefetched(source: Callable[[int], Batch], numbers: Iterable[int], threads: 
     """
     wanted = iter(numbers)
     with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="feed") as pool:
-        ahead: deque[Future[Batch]] = deque(pool.submit(source, number) for number in islice(wanted, LOOK_AHEAD * max(threads, 1)))
+        ahead: deque[Future[Batch]] = deque(pool.submit(source, number) for number in islice(wanted, made_ahead(threads)))
         try:
             while ahead:
                 batch = ahead.popleft().result()
@@ -27,3 +27,8 @@ def prefetched(source: Callable[[int], Batch], numbers: Iterable[int], threads: 
         finally:
             for future in ahead:
                 future.cancel()
+
+
+def made_ahead(threads: int) -> int:
+    """How many batches may be under way, or made, beyond the one that was asked for last."""
+    return LOOK_AHEAD * max(threads, 1)

@@ -17,12 +17,12 @@ from components.errors import UsageError
 from components.models.freezing import freeze_all, unfreeze_from
 from components.train import checkpoint
 from components.train.batch_size import explained
-from components.train.budget import Span, seconds
 from components.train.checkpoint import Checkpoint
 from components.train.config import TrainConfig
-from components.train.feed import prefetched
-from components.train.loader import TrainingBatches, ValidationBatches
+from components.train.feed import made_ahead, prefetched
+from components.train.loader import Made, TrainingBatches, ValidationBatches
 from components.train.optimizers import build_optimizer
+from components.train.phases import Phase, composed_until, phases
 from components.train.progress import Numbers, Outcome, Progress
 from components.train.replicas import Replicas, alone, synchronised
 from components.train.schedule import SCHEDULES
@@ -57,15 +57,6 @@ class Session:
     replicas: Replicas = field(default_factory=alone)
 
 
-@dataclass(frozen=True)
-class Phase:
-    """What learns, over which span of the training, up to which learning rate."""
-
-    frozen: bool
-    span: Span
-    peak: float
-
-
 def fit(
     model: keras.Model,
     goal: Goal,
@@ -90,7 +81,7 @@ def fit(
         done, used = training.progress, training.used()
     epochs = len(done.rows)
     early = done.patience.exhausted and config.budget is None and epochs < config.epochs
-    return Outcome(epochs, done.patience.best_epoch, done.patience.best, used, early), done.rows
+    return Outcome(epochs, done.patience.best_epoch, done.patience.best, used, early, done.box_counts), done.rows
 
 
 class Training:
@@ -109,8 +100,11 @@ class Training:
         self.batches, self.validation = batches
         self.pretrained, self.replicas = pretrained, session.replicas
         self.rows = self.replicas.rows(self.batches.batch_size)
-        self.phases = _phases(config, len(self.batches), bool(pretrained))
+        self.phases = phases(config, len(self.batches), bool(pretrained))
+        self.composed = composed_until(config, len(self.batches))
         self.progress = Progress.start(config)
+        if not config.budget:
+            self.progress.closed = math.ceil(self.composed)
         self.best: list[NDArray[Any]] | None = None
         self.saved: checkpoint.Arrays = {}
         self.began = self._clock()
@@ -151,8 +145,10 @@ class Training:
             over = self._over(phase)
             while not over:
                 rate = self._rate(phase)
-                step.train(*next(feed), rate)
+                pixels, truth, box_counts = next(feed)
+                step.train(pixels, truth, rate)
                 self.progress.batch += 1
+                self.progress.box_counts += box_counts
                 over = self._after(phase, step, rate)
         self._keep(step)
         # The next phase begins with an epoch of its own.
@@ -174,8 +170,14 @@ class Training:
         self.saved = {}
         return step
 
-    def _batch(self, number: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        return self.batches.batch(*divmod(number, len(self.batches)), self.rows)
+    def _batch(self, number: int) -> Made:
+        closed = self.progress.closed
+        return self.batches.made(*divmod(number, len(self.batches)), self.rows, composes=closed is None or number < closed)
+
+    def _end_composing(self) -> None:
+        """Decide from which batch on no picture is composed; of a budget, when its share is used, the first that is not made yet."""
+        if self.progress.closed is None and self.composed <= self._now():
+            self.progress.closed = self.progress.batch + made_ahead(self.config.threads)
 
     def _now(self) -> float:
         return self.used() if self.config.budget else self.progress.batch
@@ -189,6 +191,7 @@ class Training:
 
     def _after(self, phase: Phase, step: Step, rate: float) -> bool:
         """What follows a batch; answers whether the phase is over."""
+        self._end_composing()
         done, over = self.progress.batch % len(self.batches), self._over(phase)
         if done % CHECK_EVERY == 0:
             self._refuse_no_number(step)
@@ -266,18 +269,6 @@ class Training:
             checkpoint.save(self.session.folder, Checkpoint({**arrays, **best}, about))
         wait, took = self.session.checkpoint_seconds, time.monotonic() - began
         self.due = time.monotonic() + (max(wait, took / SAVING_SHARE) if wait else 0.0)
-
-
-def _phases(config: TrainConfig, steps: int, is_pretrained: bool) -> list[Phase]:
-    frozen = config.frozen_epochs if is_pretrained else 0
-    unit = seconds(config.budget) / config.epochs if config.budget else steps
-    tuned_peak = config.fine_tune_learning_rate if is_pretrained and config.fine_tune_learning_rate is not None else config.learning_rate
-    parts = [(True, 0, frozen, config.learning_rate), (False, frozen, config.epochs, tuned_peak)]
-    return [
-        Phase(part, Span(first * unit, last * unit, min(config.warmup_epochs / (last - first), 1.0)), peak)
-        for part, first, last, peak in parts
-        if last > first
-    ]
 
 
 def adapt(model: keras.Model, pixels: NDArray[np.uint8]) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.augment.clipping import BoxCounts
 from components.train.config import TrainConfig
 from components.train.schedule import Patience, Plateau
 
@@ -13,7 +14,8 @@ Numbers = dict[str, float]
 class Progress:
     """The next batch's number over all epochs and phases, the seconds used, the epochs told, and what was best.
 
-    `fresh` is whether the present phase has not begun, so that there is no optimizer's state to go on from.
+    `fresh` is whether the present phase has not begun, so that there is no optimizer's state to go on from. From batch
+    `closed` on no picture is composed of several (None: not known yet); `box_counts` are of what was trained on.
     """
 
     patience: Patience
@@ -23,6 +25,8 @@ class Progress:
     batch: int = 0
     used: float = 0.0
     validating: float = 0.0
+    closed: int | None = None
+    box_counts: BoxCounts = field(default_factory=BoxCounts)
     rows: list[Numbers] = field(default_factory=list)
 
     @classmethod
@@ -37,9 +41,10 @@ class Progress:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for `from_json`."""
-        plain = {name: value for name, value in vars(self).items() if name not in ("patience", "plateau")}
+        plain = {name: value for name, value in vars(self).items() if name not in ("patience", "plateau", "box_counts")}
         return {
             **plain,
+            "box_counts": vars(self.box_counts),
             "patience": vars(self.patience),
             "plateau": {"factor": self.plateau.factor, "patience": vars(self.plateau.patience)},
         }
@@ -48,7 +53,8 @@ class Progress:
     def from_json(cls, found: dict[str, Any], config: TrainConfig) -> "Progress":
         """What `to_json` answered."""
         progress = cls.start(config)
-        vars(progress).update({name: value for name, value in found.items() if name not in ("patience", "plateau")})
+        vars(progress).update({name: value for name, value in found.items() if name not in ("patience", "plateau", "box_counts")})
+        progress.box_counts = BoxCounts(**found["box_counts"])
         vars(progress.patience).update(found["patience"])
         progress.plateau.factor = found["plateau"]["factor"]
         vars(progress.plateau.patience).update(found["plateau"]["patience"])
@@ -57,13 +63,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: epochs run, the best of them (counted from 0), its validation loss, seconds of the clock."""
+    """How a training ended: epochs run, the best of them (counted from 0), its validation loss, seconds of the clock.
+
+    `box_counts`: what augmentation did to the boxes of all pictures that were shown.
+    """
 
     epochs: int
     best_epoch: int
     best_loss: float
     seconds: float
     stopped_early: bool
+    box_counts: BoxCounts = field(default_factory=BoxCounts)
 
 
 def _plateau(config: TrainConfig) -> Plateau:

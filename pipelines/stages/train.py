@@ -21,6 +21,7 @@ from pipelines.stages.stopping import remembered
 from pipelines.stages.training import Job, Prepared, job_of, prepare
 
 if TYPE_CHECKING:
+    from components.augment.clipping import BoxCounts
     from components.train.progress import Numbers, Outcome
     from pipelines.settings import Model, Settings
     from pipelines.tracking import LiveRun
@@ -117,11 +118,20 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     cost = {"parameters": network.count_params(), "flops": summary.total_flops(serving), "precision": prepared.precision}
     about = {"name": name, "classes": job.dataset.classes, "data_digest": job.data_digest, "seed": job.seed, "model_sha256": digest, **cost}
     about["weights_sha256"], about["anchors"] = prepared.weights_sha256, prepared.design.anchors
-    write_json(folder / "model.json", {**about, **asdict(outcome), "params": parameters(prepared.model)})
+    trained = {name: value for name, value in asdict(outcome).items() if name != "box_counts" or outcome.box_counts.given}
+    write_json(folder / "model.json", {**about, **trained, "params": parameters(prepared.model)})
+    if outcome.box_counts.given:
+        log.info("%s: %s", name, in_words(outcome.box_counts))
     if live:
         live.finish(digest)
     checkpoint.remove(place)
     batch_size.forget(paths, name)
+
+
+def in_words(boxes: "BoxCounts") -> str:
+    """What augmentation did to boxes, in one line."""
+    clipped, dropped = (f"{count:,} ({count / boxes.given:.1%})" for count in (boxes.clipped, boxes.dropped))
+    return f"of {boxes.given:,} boxes shown over all epochs augmentation clipped {clipped} and dropped {dropped}"
 
 
 def _fit(paths: Paths, job: Job, prepared: Prepared, checkpoints: tuple[Path, float]) -> "tuple[Outcome, list[Numbers], LiveRun | None]":
