@@ -96,8 +96,11 @@ class Augmenter:
             maps = self._batched.goes(numbers, self.image_size)
             return self._batched.shown(pixels, picked, numbers), led(objects, maps, self.image_size, self.train_size)
         drawn = []
-        for row, own, key in zip(picked, objects, image_keys.tolist(), strict=True):
-            drawn.append(_applied(self._seeded(epoch, key, attempt), np.asarray(pixels[row]), own))
+        for row, own, key in zip(picked, objects, image_keys, strict=True):
+            if self._batched is not None and not len(own.boxes):
+                drawn.append((self._batched(pixels, row[None], key[None], epoch, self.seed)[0], own))
+            else:
+                drawn.append(_applied(self._seeded(epoch, int(key), attempt), np.asarray(pixels[row]), own))
         return np.stack([one for one, _ in drawn]), [own for _, own in drawn]
 
     def _seeded(self, epoch: int, image_key: int, attempt: int) -> A.Compose:

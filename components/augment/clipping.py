@@ -19,7 +19,7 @@ Numbers = NDArray[np.float64]
 MIN_VISIBLE = 0.3
 MIN_SIDE = 2.0  # pixels
 WHOLE = 0.999  # share of a box that must be inside the picture to count it as whole
-EPSILON = 1e-7  # of a pixel, as Albumentations has it, so that a side of exactly MIN_SIDE stays one
+EPSILON = 1e-3  # of a pixel, so that float32 does not make less than MIN_SIDE of it
 
 
 class Objects(NamedTuple):
@@ -57,15 +57,15 @@ class BoxCounts:
 
 
 def visible(corners: NDArray[Any], least: Any = 0.0, most: Any = 1.0) -> tuple[Numbers, Numbers]:
-    """Corners (N, 4) cut at `least` and `most`, (2,) or a number, and the share (N,) of each box that is left.
+    """Corners (N, 4) cut at `least` and `most`, a number or (N, 2), and the share (N,) of each box that is left.
 
     A box without area, or not finite, has none.
     """
-    exact = corners.astype(np.float64)
-    inside = np.clip(exact, np.tile(np.broadcast_to(least, 2), 2), np.tile(np.broadcast_to(most, 2), 2))
+    exact = corners.astype(np.float64).reshape(-1, 2, 2)
+    inside = np.minimum(np.maximum(exact, _for_corners(least)), _for_corners(most))
     full = _area(exact)
     share = np.divide(_area(inside), full, out=np.zeros(len(full)), where=np.isfinite(full) & (full > 0))
-    return inside, share
+    return inside.reshape(-1, 4), share
 
 
 def is_kept(inside: Numbers, share: Numbers, side: int) -> NDArray[np.bool_]:
@@ -75,7 +75,7 @@ def is_kept(inside: Numbers, share: Numbers, side: int) -> NDArray[np.bool_]:
 
 
 def clipped(objects: Objects, side: int, least: Any = 0.0, most: Any = 1.0) -> Objects:
-    """Boxes that may reach beyond the picture, or its part from `least` to `most` (x, y), after the rule."""
+    """Boxes that may reach beyond the picture, or beyond their part of it from `least` to `most` (N, 2), after the rule."""
     inside, share = visible(objects.boxes[:, 1:], least, most)
     total = share * objects.visible
     kept = is_kept(inside, total, side)
@@ -102,7 +102,11 @@ def together(several: Iterable[Objects]) -> Objects:
     return Objects(np.concatenate(boxes), np.concatenate(shares), sum(given))
 
 
+def _for_corners(limit: Any) -> Any:
+    return limit[:, None] if np.ndim(limit) else limit
+
+
 def _area(corners: Numbers) -> Numbers:
-    sides = np.maximum(corners[:, 2:] - corners[:, :2], 0.0)
+    sides = np.maximum(corners[:, 1] - corners[:, 0], 0.0)
     found: Numbers = sides[:, 0] * sides[:, 1]
     return found

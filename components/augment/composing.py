@@ -39,15 +39,16 @@ class Composing:
         """Pictures `picked` (B,) of the `count` that `example` gives, (B, S, S, 3), and the boxes of each."""
         numbers = uniforms(self.seed, epoch, image_keys, DRAWS, FIRST)
         others = (numbers[:, OF_MOSAIC + 2 :] * count).astype(int)
-        shown = []
-        for row, own, other in zip(picked.tolist(), numbers, others.tolist(), strict=True):
+        shown, after = np.empty((len(picked), *example(0).pixels.shape), np.uint8), []
+        for place, (row, own, other) in enumerate(zip(picked.tolist(), numbers, others.tolist(), strict=True)):
             picture = _whole(example(row))
             if own[OF_MOSAIC] < self.mosaic:
                 picture = mosaic([picture, *(_whole(example(one)) for one in other[:3])], own[:OF_MOSAIC])
             if own[OF_MOSAIC + 1] < self.mixup:
                 picture = blended(picture, _whole(example(other[3])))
-            shown.append(picture)
-        return np.stack([pixels for pixels, _ in shown]), [objects for _, objects in shown]
+            shown[place], objects = picture
+            after.append(objects)
+        return shown, after
 
 
 def mosaic(pictures: list[tuple[Pixels, Objects]], numbers: Numbers) -> tuple[Pixels, Objects]:
@@ -59,17 +60,16 @@ def mosaic(pictures: list[tuple[Pixels, Objects]], numbers: Numbers) -> tuple[Pi
     size = len(pictures[0][0])
     x, y = np.rint((CENTRE[0] + (CENTRE[1] - CENTRE[0]) * numbers[:2]) * size).astype(int).tolist()
     corners = ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size))
-    found, objects = np.empty_like(pictures[0][0]), []
-    for (pixels, own), corner, drawn in zip(pictures, corners, numbers[2:].reshape(4, 3), strict=True):
-        left, top, right, bottom = corner
+    found, windows = np.empty_like(pictures[0][0]), []
+    for (pixels, _), (left, top, right, bottom), drawn in zip(pictures, corners, numbers[2:].reshape(4, 3), strict=True):
         least = max(right - left, bottom - top, SMALLEST * size) / size
         share = least + (1 - least) * drawn[0]
         width, height = min(round((right - left) / share), size), min(round((bottom - top) / share), size)
         begin, above = round((size - width) * drawn[1]), round((size - height) * drawn[2])
         window = pixels[above : above + height, begin : begin + width]
-        found[top:bottom, left:right] = cv2.resize(window, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-        objects.append(_in_corner(own, (begin, above, width, height), corner, size))
-    return found, together(objects)
+        cv2.resize(window, (right - left, bottom - top), found[top:bottom, left:right], interpolation=cv2.INTER_LINEAR)
+        windows.append((begin, above, begin + width, above + height))
+    return found, _in_corners([objects for _, objects in pictures], np.array(windows) / size, np.array(corners) / size, size)
 
 
 def blended(picture: tuple[Pixels, Objects], other: tuple[Pixels, Objects]) -> tuple[Pixels, Objects]:
@@ -82,10 +82,11 @@ def _whole(example: Example) -> tuple[Pixels, Objects]:
     return example.pixels, Objects.whole(example.boxes)
 
 
-def _in_corner(objects: Objects, window: tuple[int, int, int, int], corner: tuple[int, int, int, int], size: int) -> Objects:
-    """Boxes of a picture whose window (left, top, width, height) is shown in a corner (left, top, right, bottom), in pixels."""
-    least, most = np.array(corner[:2]) / size, np.array(corner[2:]) / size
-    stretch, shift = (most - least) * size / window[2:], np.array(window[:2]) / size
-    places = (objects.boxes[:, 1:].reshape(-1, 2, 2) - shift) * stretch + least
+def _in_corners(several: list[Objects], windows: Numbers, corners: Numbers, size: int) -> Objects:
+    """The boxes of four pictures whose windows (4, 4) are shown in corners (4, 4) of one, both in 0..1 of `size` pixels."""
+    objects, picture = together(several), np.repeat(np.arange(4), [len(one.boxes) for one in several])
+    window, corner = windows[picture].reshape(-1, 2, 2), corners[picture].reshape(-1, 2, 2)
+    stretch = (corner[:, 1] - corner[:, 0]) / (window[:, 1] - window[:, 0])
+    places = (objects.boxes[:, 1:].reshape(-1, 2, 2) - window[:, :1]) * stretch[:, None] + corner[:, :1]
     rows = np.concatenate([objects.boxes[:, :1], places.reshape(-1, 4)], axis=1)
-    return clipped(objects._replace(boxes=rows), size, least, most)
+    return clipped(objects._replace(boxes=rows), size, corner[:, 0], corner[:, 1])

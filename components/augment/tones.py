@@ -49,9 +49,11 @@ class HueSaturationValue:
         """The pictures (B, S, S, 3), changed in place."""
         chosen = np.flatnonzero(numbers[:, 0] < self.chance)
         shifts = [between(numbers[chosen, place], limits) for place, limits in ((1, self.hue), (2, self.saturation), (3, self.value))]
-        for place, table in zip(chosen, hsv_tables(*shifts), strict=True):
-            hsv = cv2.cvtColor(pixels[place], cv2.COLOR_RGB2HSV)
-            cv2.cvtColor(cv2.LUT(hsv, table, hsv), cv2.COLOR_HSV2RGB, pixels[place])
+        for place, tables in zip(chosen, hsv_tables(*shifts), strict=True):
+            planes = cv2.split(cv2.cvtColor(pixels[place], cv2.COLOR_RGB2HSV))
+            for plane, table in zip(planes, tables, strict=True):  # a quarter of the time of cv2.LUT with three tables
+                stringzilla.translate(memoryview(plane), memoryview(table), inplace=True)  # type: ignore[arg-type]
+            cv2.cvtColor(cv2.merge(planes), cv2.COLOR_HSV2RGB, pixels[place])
         return pixels
 
 
@@ -67,8 +69,8 @@ def levels(scale: Numbers, offset: Numbers) -> Pixels:
 
 
 def hsv_tables(hue: Numbers, saturation: Numbers, value: Numbers) -> Pixels:
-    """Tables (B, 1, 256, 3) of the three channels; saturation 0 stays 0."""
+    """Tables (B, 3, 256) of the three channels; saturation 0 stays 0."""
     turned = np.mod(LEVELS + hue[:, None], HUES)
     shifted = [np.clip(LEVELS + np.trunc(by[:, None]), 0, 255) for by in (saturation, value)]
     shifted[0][:, 0] = 0
-    return np.stack([turned, *shifted], axis=-1).astype(np.uint8)[:, None]
+    return np.stack([turned, *shifted], axis=1).astype(np.uint8)

@@ -70,14 +70,15 @@ class Zoom:
 
     def __call__(self, pixels: Pixels, numbers: Numbers) -> Pixels:
         """The pictures (B, S, S, 3), zoomed."""
-        size, found = pixels.shape[1], pixels.copy()
-        across, along = (self._cuts(numbers, size, axis) for axis in (0, 1))
-        for place in np.flatnonzero(numbers[:, 0] < self.chance):
-            (x, wide, left, width), (y, tall, top, height) = across[place].tolist(), along[place].tolist()
-            found[place] = self.fill
-            if min(wide, tall, width, height) > 0:
-                seen = pixels[place, y : y + tall, x : x + wide]
-                found[place, top : top + height, left : left + width] = cv2.resize(seen, (width, height), interpolation=cv2.INTER_LINEAR)
+        size, found = pixels.shape[1], np.full_like(pixels, self.fill)
+        across, along = (self._cuts(numbers, size, axis).tolist() for axis in (0, 1))
+        for place, happens in enumerate(numbers[:, 0] < self.chance):
+            (x, wide, left, width), (y, tall, top, height) = across[place], along[place]
+            if not happens:
+                found[place] = pixels[place]
+            elif wide and tall:
+                shown = found[place, top : top + height, left : left + width]
+                cv2.resize(pixels[place, y : y + tall, x : x + wide], (width, height), shown, interpolation=cv2.INTER_LINEAR)
         return found
 
     def goes(self, numbers: Numbers, size: int) -> Maps:

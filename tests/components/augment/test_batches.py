@@ -151,7 +151,8 @@ def test_transforms_one_after_the_other_are_albumentations_own(length, train_siz
         {"GaussNoise": {}},
         {"OneOf": {"transforms": [{"HorizontalFlip": {}}]}},
         {"Affine": {"rotate": [-5, 5]}},
-        {"Affine": {"scale": [0.9, 1.0]}},
+        {"Affine": {"scale": [0.9, 1.1], "balanced_scale": True}},
+        {"Affine": {"scale": [0.9, 1.0], "border_mode": 4}},
         {"Affine": {"shear": [-5, 5]}},
         {"Affine": {"translate_px": [-3, 3], "fill": [0, 128, 255]}},
         {"RandomBrightnessContrast": {"ensure_safe_range": True}},
@@ -165,8 +166,10 @@ def test_what_is_not_known_here_goes_through_albumentations(entry):
     assert batch_policy([entry], SIZE, SIZE) is None
 
 
-def test_the_named_policies_without_turns_are_known_here():
-    assert {name for name, policy in NAMED.items() if batch_policy(policy, SIZE, SIZE)} == set(NAMED) - {"aerial"}
+def test_the_named_policies_are_known_here_with_boxes_unless_they_mirror_a_border():
+    known = {name: batch_policy(policy, SIZE, SIZE) for name, policy in NAMED.items()}
+    assert all(known.values())
+    assert {name for name, policy in known.items() if not policy.knows_boxes} == {"shift"}
 
 
 @settings(max_examples=15, deadline=None)

@@ -154,3 +154,61 @@ def test_some_rows_of_a_batch_are_those_of_the_whole(knobs):
     for rows in (slice(0, 2), slice(2, 6)):
         for part, all_of_it in zip(batches.batch(2, 1, rows), whole, strict=True):
             assert np.array_equal(part, all_of_it[rows])
+
+
+def in_the_open(count: int) -> Examples:
+    """Image n is all of value n, with two boxes of class n in its middle."""
+    rows = pad_boxes([np.array([[n, 0.2, 0.2, 0.5, 0.8], [n, 0.5, 0.2, 0.8, 0.8]], np.float32) for n in range(count)], 2)
+    return Examples(np.repeat(np.repeat(numbered(count).pixels, 8, axis=1), 8, axis=2), rows, np.arange(count) + 1000)
+
+
+COMPOSED = {"mosaic": 0.7, "box_mixup": 0.4}
+
+
+def composed(examples: Examples, batch_size: int, seed: int = 0, policy: tuple[dict, ...] = (), **knobs: float) -> TrainingBatches:
+    return training_batches(examples, Augmenter(list(policy), 8 * SIZE, seed), batch_size, config_of(**(knobs or COMPOSED)), 30, seed)
+
+
+def test_a_composed_batch_holds_boxes_of_several_pictures_where_they_are_shown():
+    pixels, targets, counts = composed(in_the_open(30), 30, mosaic=1.0).made(0, 0)
+    assert pixels.shape == (30, 64, 64, 3) and targets.shape[1] >= 4
+    several = 0
+    for picture, rows in zip(pixels, targets, strict=True):
+        found = rows[rows[:, 0] >= 0]
+        several += len(set(found[:, 0])) > 1
+        for label, *corners in found:
+            x, y = (np.array(corners).reshape(2, 2).mean(axis=0) * 64).astype(int)
+            assert picture[y, x, 0] == label  # each picture is of one value, that of its boxes' class
+    assert several > 20
+    assert counts.given == 30 * 4 * 2
+    assert counts.given - counts.dropped == (targets[..., 0] >= 0).sum()
+
+
+def test_composing_ends_when_it_is_told_to():
+    batches, plain = (
+        composed(in_the_open(30), 10, mosaic=1.0, box_mixup=1.0),
+        training_batches(in_the_open(30), Augmenter([], 64, 0), 10, config_of(), 30, 0),
+    )
+    found, expected = batches.made(1, 2, composes=False), plain.made(1, 2)
+    assert np.array_equal(found.pixels, expected.pixels)
+    assert np.array_equal(found.targets[:, :2], expected.targets[:, :2]) and (found.targets[:, 2:, 0] == -1).all()
+    assert found.box_counts == expected.box_counts and found.box_counts.dropped == 0
+
+
+def test_composed_batches_are_the_same_in_whatever_thread_and_order_and_for_some_rows():
+    examples, policy = in_the_open(30), tuple(NAMED["aerial"])
+    alone, among_others = composed(examples, 6, policy=policy), composed(examples, 6, policy=policy)
+    expected = [alone.made(number // 5, number % 5) for number in range(15)]
+    order = np.random.default_rng(0).permutation(15)
+    for number, found in zip(order, prefetched(lambda n: among_others.made(n // 5, n % 5), order.tolist(), 4), strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(found[:2], expected[number][:2], strict=True))
+    part, whole = alone.made(2, 1, slice(2, 5)), expected[11]
+    assert np.array_equal(part.pixels, whole.pixels[2:5])
+    assert np.array_equal(part.targets[:, :4], whole.targets[2:5, :4])
+
+
+def test_more_boxes_than_there_is_room_for_get_room():
+    rows = [np.full((count, 5), 0.5, np.float32) for count in (2, 5, 0)]
+    padded = pad_boxes(rows, 2)
+    assert padded.shape == (3, 8, 5)
+    assert (padded[..., 0] >= 0).sum(axis=1).tolist() == [2, 5, 0]
