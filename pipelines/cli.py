@@ -13,14 +13,12 @@ from typing import Any
 
 from components.errors import VisionloopError
 from pipelines.cli_data import add_data
-from pipelines.cli_models import add_tuning
+from pipelines.cli_models import MODELS, add_export, add_tuning
 from pipelines.cli_shared import TASKS, Handler, command, positive, project
 from pipelines.quiet import quiet_dependencies
 
 EXIT_CODES = """exit codes: 0 done, 1 ran but the answer is no, 2 usage or configuration, 3 bad data,
 4 a service could not be reached, 5 disk or memory, 130 interrupted"""
-
-MODELS = "champion, challenger, previous, a model of params.yaml, or a .keras file beside its model.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_registry(commands)
     _add_predict(commands)
     _add_explain(commands)
+    add_export(commands)
     _add_services(commands)
     return parser
 

@@ -1,10 +1,13 @@
-"""Commands about one model of params.yaml on the command line."""
+"""Commands about one model on the command line."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from pipelines.cli_shared import command, print_json, project
+from pipelines.cli_shared import TASKS, command, fraction, print_json, project
+
+FORMATS = ("saved_model", "onnx", "tflite")
+MODELS = "champion, challenger, previous, a model of params.yaml, or a .keras file beside its model.json"
 
 
 def add_tuning(commands: Any) -> None:
@@ -28,6 +31,42 @@ def add_tuning(commands: Any) -> None:
     rate.add_argument("model", metavar="MODEL", help="a model of params.yaml")
     rate.add_argument("--out", type=Path, metavar="FILE.png", help="where the picture goes; outputs/lr/MODEL.png when not said")
     rate.add_argument("--json", action="store_true")
+
+
+def add_export(commands: Any) -> None:
+    """Add the command that hands a model to other runtimes."""
+    export = command(
+        commands,
+        "export",
+        "a model for other runtimes, preprocessing and suppression inside, tried on photographs",
+        "visionloop export detection --format onnx --output trees.onnx",
+        _export,
+    )
+    export.add_argument("task", choices=TASKS)
+    export.add_argument("--format", choices=FORMATS, action="append", required=True, help="may be repeated: they are compared in one table")
+    export.add_argument("--model", default="champion", help=MODELS)
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="a file, for saved_model a folder; in outputs/export/MODEL when not said"
+    )
+    export.add_argument(
+        "--confidence", type=fraction, metavar="0..1", help="answer boxes from this one on; from each class' operating point when not said"
+    )
+    export.add_argument(
+        "--images",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="what to try it on, photographs or folders; data/TASK when not said",
+    )
+    export.add_argument("--json", action="store_true")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from pipelines.export_command import Asked, export
+
+    asked = Asked(arguments.task, arguments.model, tuple(arguments.format), arguments.output, tuple(arguments.images), arguments.confidence)
+    return export(project(), asked, as_json=arguments.json)
 
 
 def _tune(arguments: argparse.Namespace) -> int:

@@ -76,6 +76,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "lr",
         "predict",
         "explain",
+        "export",
         "ui",
     }
     assert loop <= names

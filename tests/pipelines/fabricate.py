@@ -58,6 +58,35 @@ def keras_file(path: Path, units: int, seed: int) -> None:
     keras.Model(pixels, outputs).save(path)
 
 
+def untrained(paths: Paths, name: str, design: Any, classes: list[str]) -> None:
+    """A model as the train and evaluate stages leave it, but for the training; a detector's scores are spread over 0..1."""
+    import keras
+
+    from components.models import catalog
+    from components.train.saving import save_model
+
+    keras.utils.set_random_seed(1)
+    network, _ = catalog.build(design, None)
+    spread_scores(network)
+    params = {"task": design.task, "architecture": design.architecture, "image_size": design.image_size}
+    for folder in (paths.train(name), paths.evaluate(name)):
+        folder.mkdir(parents=True)
+    save_model(catalog.serving_model(network, design), paths.train(name) / "model.keras")
+    (paths.train(name) / "model.json").write_text(json.dumps({"name": name, "classes": classes, "params": params}))
+    points = dict.fromkeys(classes, 0.0)
+    report = {"model": name, "task": design.task, "classes": classes, "params": params, "operating_points": points}
+    (paths.evaluate(name) / "report.json").write_text(json.dumps(report))
+
+
+def spread_scores(network: Any) -> None:
+    """Let the last convolutions of a fresh detector, which answer next to 0 everywhere, say something."""
+    import keras
+
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.use_bias:
+            layer.kernel.assign(layer.kernel * 60)
+
+
 def classifier(
     paths: Paths, name: str, wrong: int, *, seed: int = 0, units: int = 4, test_digest: str = "t" * 64, **metrics: float
 ) -> Made:

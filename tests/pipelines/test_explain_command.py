@@ -12,7 +12,6 @@ from components.data.tables import CLASSIFICATION, DETECTION
 from components.explain.gradcam import grad_cam
 from components.models import catalog
 from components.predict import load_model, probabilities
-from components.train.saving import save_model
 from pipelines import cli
 from pipelines.paths import Paths
 from tests.images import classification_image, write_png
@@ -21,26 +20,11 @@ from tests.pipelines import fabricate
 CLASSES = ["circle", "square", "stripes"]
 
 
-def trained(paths: Paths, name: str, task: str, architecture: str, size: int) -> None:
-    """A model as the train and evaluate stages leave it, but for the training."""
-    keras.utils.set_random_seed(1)
-    design = catalog.Design(task, architecture, len(CLASSES), size, 0.0)
-    network, _ = catalog.build(design, None)
-    params = {"task": task, "architecture": architecture, "image_size": size}
-    for folder in (paths.train(name), paths.evaluate(name)):
-        folder.mkdir(parents=True)
-    save_model(catalog.serving_model(network, design), paths.train(name) / "model.keras")
-    (paths.train(name) / "model.json").write_text(json.dumps({"name": name, "classes": CLASSES, "params": params}))
-    points = dict.fromkeys(CLASSES, 0.0)
-    report = {"model": name, "task": task, "classes": CLASSES, "params": params, "operating_points": points}
-    (paths.evaluate(name) / "report.json").write_text(json.dumps(report))
-
-
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     made = fabricate.project(tmp_path_factory.mktemp("project"))
-    trained(made, "tiny", CLASSIFICATION, "cnn", 32)
-    trained(made, "tiny_yolo", DETECTION, "yolo", 64)
+    fabricate.untrained(made, "tiny", catalog.Design(CLASSIFICATION, "cnn", 3, 32, 0.0), CLASSES)
+    fabricate.untrained(made, "tiny_yolo", catalog.Design(DETECTION, "yolo", 3, 64, 0.0), CLASSES)
     rng = np.random.default_rng(0)
     for folder, kind in (("one", 0), ("two", 1)):
         write_png(made.root / folder / "photo.png", classification_image(kind, 48, rng))

@@ -38,20 +38,24 @@ class Detections(keras.layers.Layer):  # type: ignore[misc]
             score_threshold=self.score_threshold,
             clip_boxes=False,
         )
-        # Clipped and judged after the suppression, of a hundred boxes instead of thousands.
-        corners = self._on_photograph(found.nmsed_boxes, tf.shape(photographs))
-        has_area = tf.reduce_all(corners[..., 2:] > corners[..., :2], axis=-1)
-        used = tf.logical_and(tf.sequence_mask(found.valid_detections, self.max_detections), has_area)
-        classes = tf.where(used, found.nmsed_classes, PADDING_CLASS)
-        rows = tf.concat([corners, found.nmsed_scores[..., None]], axis=-1)
-        rows = tf.concat([tf.where(used[..., None], rows, 0.0), classes[..., None]], axis=-1)
-        return tf.gather(rows, tf.argsort(rows[..., 4], direction="DESCENDING", stable=True), batch_dims=1)
+        shape = tf.shape(photographs)
+        place = letterbox_geometry(shape[1], shape[2], self.size)
+        return self.rows(found.nmsed_boxes, found.nmsed_scores, found.nmsed_classes, place)
 
-    def _on_photograph(self, boxes: Any, shape: Any) -> Any:
-        height, width, top, left = letterbox_geometry(shape[1], shape[2], self.size)
+    def rows(self, boxes: Any, scores: Any, classes: Any, place: tuple[Any, Any, Any, Any]) -> Any:
+        """Detections (B, K, 6) of what suppression left: boxes (B, K, 4) in the square, scores (B, K), 0 for unused, classes (B, K).
+
+        `place` is where the photograph lies in the square, as `letterbox_geometry` says it. Boxes are clipped and judged
+        here, after the suppression: a hundred instead of thousands.
+        """
+        height, width, top, left = place
         origin = tf.cast(tf.stack([left, top, left, top]), tf.float32)
         extent = tf.cast(tf.stack([width, height, width, height]), tf.float32)
-        return tf.clip_by_value((boxes * self.size - origin) / extent, 0.0, 1.0)
+        corners = tf.clip_by_value((boxes * self.size - origin) / extent, 0.0, 1.0)
+        used = tf.logical_and(scores > 0, tf.reduce_all(corners[..., 2:] > corners[..., :2], axis=-1))
+        rows = tf.where(used[..., None], tf.concat([corners, scores[..., None]], axis=-1), 0.0)
+        rows = tf.concat([rows, tf.where(used, classes, PADDING_CLASS)[..., None]], axis=-1)
+        return tf.gather(rows, tf.argsort(rows[..., 4], direction="DESCENDING", stable=True), batch_dims=1)
 
     def compute_output_spec(self, inputs: Any) -> keras.KerasTensor:
         """Shape and type of the answer, for Keras."""

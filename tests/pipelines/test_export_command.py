@@ -1,0 +1,113 @@
+"""`visionloop export` on tiny untrained networks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.data.tables import CLASSIFICATION, DETECTION
+from components.models import catalog
+from components.models.export.formats import FORMATS
+from components.predict import load_model
+from pipelines import cli
+from pipelines.paths import Paths
+from tests.images import make_classification, make_detection_voc
+from tests.pipelines import fabricate
+
+CLASSES = ["circle", "square", "stripes"]
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    made = fabricate.project(tmp_path_factory.mktemp("project"))
+    fabricate.untrained(made, "tiny", catalog.Design(CLASSIFICATION, "cnn", 3, 32, 0.0), CLASSES)
+    fabricate.untrained(made, "tiny_yolo", catalog.Design(DETECTION, "yolo", 3, 64, 0.0), CLASSES)
+    make_classification(made.data / "classification", classes=2, per_class=6, size=48)
+    make_detection_voc(made.data / "detection", images=3, size=80)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def own_project(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISIONLOOP_ROOT", str(paths.root))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(paths.root)
+
+
+def test_a_classifier_is_written_tried_and_described(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["export", "classification", "--model", "tiny", "--format", "saved_model", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    original, row = answer["formats"]
+    assert (answer["model"], answer["photographs"], answer["compared"]) == ("tiny", 8, 8)
+    assert original["format"] == "keras" and original["file"] == str(paths.train("tiny") / "model.keras")
+    assert row["unlike"] == 0 and row["largest_difference"] < 1e-4 and row["megabytes"] > 0 and row["milliseconds"] > 0
+    about = json.loads((paths.outputs / "export" / "tiny" / "saved_model.json").read_text())
+    assert about["classes"] == CLASSES and about["output"]["shape"] == ["any", 3] and about["input"]["dtype"] == "uint8"
+    photograph = np.random.default_rng(0).integers(0, 256, (1, 50, 70, 3)).astype(np.uint8)
+    found = FORMATS["saved_model"].load(Path(row["file"]))(photograph)
+    np.testing.assert_allclose(found, load_model(paths.train("tiny") / "model.keras")(photograph), atol=1e-5)
+
+
+def test_a_detector_answers_boxes_from_the_confidence_that_was_asked(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "trees"
+    arguments = ["export", "detection", "--model", "tiny_yolo", "--format", "saved_model", "--output", str(place)]
+    photograph = np.random.default_rng(0).integers(0, 256, (1, 50, 70, 3)).astype(np.uint8)
+    counts = []
+    for confidence in ([], ["--confidence", "0.5"]):  # the second takes the place of the first
+        assert cli.main([*arguments, *confidence]) == 0
+        found = FORMATS["saved_model"].load(place)(photograph)[0]
+        counts.append(int((found[:, 5] >= 0).sum()))
+        assert found[found[:, 5] >= 0][:, 4].min() >= (0.5 if confidence else 0.01)
+    assert counts[0] > counts[1] > 0
+    assert json.loads((tmp_path / "trees.json").read_text())["confidence_from"] == dict.fromkeys(CLASSES, 0.5)
+    told = capsys.readouterr().out
+    assert "unlike boxes" in told and "keras" in told and "saved_model" in told
+
+
+def test_a_format_that_answers_otherwise_is_told_by_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import dataclasses
+
+    wrong = dataclasses.replace(FORMATS["saved_model"], load=lambda path: lambda image: np.array([[0.8, 0.1, 0.1]], np.float32))
+    monkeypatch.setitem(FORMATS, "saved_model", wrong)
+    assert cli.main(["export", "classification", "--model", "tiny", "--format", "saved_model", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["formats"][1]["unlike"] == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["classification", "--model", "tiny", "--format", "tflite", "--output", "model.onnx"], 2, "ends in .tflite"),
+        (["classification", "--model", "tiny", "--format", "saved_model", "--output", "data"], 2, "holds no SavedModel to replace"),
+        (["classification", "--model", "tiny", "--format", "tflite", "--output", "folder.tflite"], 2, "is a folder"),
+        (["classification", "--model", "tiny", "--format", "tflite", "--format", "saved_model", "--output", "x"], 2, "say one --format"),
+        (["classification", "--model", "tiny", "--format", "saved_model", "--confidence", "0.5"], 2, "--confidence is for detectors"),
+        (["classification", "--model", "tiny_yolo", "--format", "saved_model"], 2, "no evaluated classification model"),
+        (["classification", "--model", "tiny", "--format", "saved_model", "--images", "nowhere.jpg"], 2, "nowhere.jpg does not exist"),
+        (["classification", "--model", "tiny", "--format", "saved_model", "--images", "empty"], 2, "name some with --images"),
+        (["detection", "--format", "saved_model"], 2, "no detection champion yet"),
+    ],
+)
+def test_a_mistake_is_answered_in_words(arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("folder.tflite", "empty"):
+        Path(folder).mkdir(exist_ok=True)
+    assert cli.main(["export", *arguments]) == code
+    told = capsys.readouterr().err
+    assert said in told and "Traceback" not in told
+
+
+def test_a_format_whose_packages_are_missing_says_which(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cli.main(["export", "classification", "--model", "tiny", "--format", "onnx"]) == 2
+    assert "`uv pip install tf2onnx onnxruntime`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("confidence", ["1.5", "-1", "half", "nan"])
+def test_a_confidence_is_a_number_of_0_to_1(confidence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["export", "detection", "--format", "onnx", "--confidence", confidence])
+    assert "0..1" in capsys.readouterr().err
