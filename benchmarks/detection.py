@@ -45,13 +45,13 @@ COMMON: dict[str, Any] = {
     "ema_decay": 0.998,
 }
 RECIPES: dict[str, dict[str, Any]] = {
-    "yolo": {**COMMON, "architecture": "yolo", "weights": None, "epochs": 100, "learning_rate": 0.003, "weight_decay": 0.05},
-    "yolo_lite0": {
-        **COMMON, "architecture": "yolo_lite0", "weights": "sample", "epochs": 50, "frozen_epochs": 2, "learning_rate": 0.003,
-        "fine_tune_learning_rate": 0.001, "weight_decay": 0.05,
+    "yolo": {
+        **COMMON, "architecture": "yolo", "weights": None, "epochs": 100, "learning_rate": 0.003, "weight_decay": 0.05,
+        "mosaic": 0.5, "close_mosaic_epochs": 20,
     },
-    "yolo_anchors": {
-        **COMMON, "architecture": "yolo_anchors", "weights": None, "epochs": 100, "learning_rate": 0.003, "weight_decay": 0.05,
+    "yolo_lite0": {
+        **COMMON, "architecture": "yolo_lite0", "weights": "sample", "epochs": 50, "frozen_epochs": 2, "fine_tune_from": "block4",
+        "learning_rate": 0.003, "fine_tune_learning_rate": 0.001, "weight_decay": 0.05, "mosaic": 0.5, "close_mosaic_epochs": 10,
     },
 }  # fmt: skip
 POLICY: Any = "aerial"
