@@ -14,6 +14,7 @@ from pipelines.paths import Paths
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,21 @@ class Chosen:
 
         size = self.report["params"]["image_size"]
         return resize_crop(photograph, size) if self.report["task"] == CLASSIFICATION else letterbox(photograph, size)[0]
+
+    def tiles(self, photograph: "NDArray[np.uint8]", name: str) -> "tuple[NDArray[np.uint8], pd.DataFrame]":
+        """The squares (N, S, S, 3) of a photograph's tiles that a detector looks at, and the tiles (the images of `Tiles`)."""
+        import numpy as np
+        import pandas as pd
+
+        from components.data.tiles import WINDOW, cut
+        from pipelines.stages.examples import tiling_of
+
+        height, width = photograph.shape[:2]
+        image = pd.DataFrame({"image_id": [name], "width": [width], "height": [height]})
+        nothing = pd.DataFrame({"image_id": []})
+        tiles = cut(image, nothing, tiling_of(self.report["params"])).images
+        windows = tiles[WINDOW].to_numpy().tolist()
+        return np.stack([self.seen(photograph[top:bottom, left:right]) for left, top, right, bottom in windows]), tiles
 
 
 def choose(paths: Paths, task: str, model: str) -> Chosen:

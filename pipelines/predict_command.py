@@ -45,15 +45,16 @@ def predict(paths: Paths, images: list[Path], task: str, model: str, out: Path |
 def _one(network: "keras.Model", chosen: Chosen, file: Path, pixels: "np.ndarray", out: Path | None) -> "pd.DataFrame":
     import pandas as pd
 
+    from components.data.tile_merging import merged
     from components.evaluate.detection_points import above
     from components.predict import detections, probabilities
 
-    seen, classes = chosen.seen(pixels)[None], chosen.report["classes"]
+    classes = chosen.report["classes"]
     if chosen.report["task"] != DETECTION:
-        found = probabilities(network, seen)[0]
+        found = probabilities(network, chosen.seen(pixels)[None])[0]
         return pd.DataFrame({"path": [str(file)], "label": [classes[int(found.argmax())]], "confidence": [round(float(found.max()), 4)]})
-    image = pd.DataFrame({"image_id": [str(file)], "width": [pixels.shape[1]], "height": [pixels.shape[0]]})
-    boxes = detections(network, seen, image, classes).rename(columns={"image_id": "path"})
+    seen, tiles = chosen.tiles(pixels, str(file))
+    boxes = merged(detections(network, seen, tiles, classes), tiles).rename(columns={"image_id": "path"})
     kept = above(boxes, chosen.report["operating_points"]).round(4)
     if out is not None:
         _draw(pixels, kept, out / f"{file.stem}.boxes.png")

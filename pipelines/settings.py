@@ -78,6 +78,8 @@ class Model:
     head: Literal["published", "pooled", "course"] | None
     image_size: int
     train_size: int | None
+    tile_size: int | None
+    tile_overlap: float
     mirror: bool
     train: TrainConfig
 
@@ -143,7 +145,8 @@ class Settings:
 
 FOR_CLASSIFIERS = {"mixup": 0.0, "cutmix": 0.0, "class_balance": "none"}  # with what turns them off
 FOR_DETECTORS = {"mosaic": 0.0, "box_mixup": 0.0}
-MODEL_KEYS = ("task", "architecture", "weights", "head", "image_size", "train_size", "mirror")
+USUAL = {"train_size": None, "tile_size": None, "tile_overlap": 0.2, "head": None, "mirror": False}  # overlap: arXiv:2202.06934
+MODEL_KEYS = ("task", "architecture", "weights", "image_size", *USUAL)
 
 
 def load(path: Path) -> Settings:
@@ -185,7 +188,7 @@ def _model(name: str, block: Any, defaults: dict[str, Any], source: str) -> dict
     _refuse_unknown(defaults, knobs, source, "train.")
     _refuse_unknown(block, [*MODEL_KEYS, *knobs], source, f"models.{name}.")
     own = {key: value for key, value in block.items() if key in knobs}
-    about = {"train_size": None, "head": None, "mirror": False, **{key: block[key] for key in MODEL_KEYS if key in block}}
+    about = {**USUAL, **{key: block[key] for key in MODEL_KEYS if key in block}}
     if about.get("image_size") is None:
         about["image_size"] = usual_size(str(block.get("architecture")))
     return {"name": name, **about, "train": {**defaults, **own}}

@@ -5,7 +5,9 @@ import os
 import zlib
 from collections.abc import Callable
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +20,35 @@ from components.train.stores import ENTRY, INDEX, PARTIAL, PIXELS, building, mak
 Pixels = NDArray[np.uint8]
 Resize = Callable[[Pixels, int], Pixels]
 Known = dict[str, tuple[Pixels, int]]
+Window = tuple[int, int, int, int]
 AT_ONCE = 16  # images a thread decodes at a time
 FORMAT = 2  # raised when the same images would be cached as other pixels, or in another way
 
 
+class Part(NamedTuple):
+    """A part of an image: a name of 64 letters at most, and left, top, right, bottom in pixels; None for all of it."""
+
+    name: str
+    window: Window | None
+
+    def of(self, image: Pixels) -> Pixels:
+        """The part's pixels."""
+        if self.window is None:
+            return image
+        left, top, right, bottom = self.window
+        return image[top:bottom, left:right]
+
+
 def cached_pixels(
-    image_ids: list[str], paths: list[Path], size: int, resize: Resize, folder: Path, progress: Callable[[int], None]
+    image_ids: list[str],
+    paths: list[Path],
+    size: int,
+    resize: Resize,
+    folder: Path,
+    progress: Callable[[int], None],
+    parts: list[Part] | None = None,
 ) -> Pixels:
-    """Read-only memory map (N, size, size, 3) uint8 of the images in the given order.
+    """Read-only memory map (N, size, size, 3) uint8 of the images in the given order, or of `parts` of them, one each.
 
     Built on first use, kept under the hash of what it holds; images that another cache of that size holds are copied
     from there, and only the others are decoded. Each image has a check sum, which is looked at here: what was damaged
@@ -35,16 +58,18 @@ def cached_pixels(
     """
     if not image_ids:
         return np.zeros((0, size, size, 3), np.uint8)
+    parts = parts or [Part(image_id, None) for image_id in image_ids]
+    names = [part.name for part in parts]
     kind = f"{resize.__name__}-{size}-v{FORMAT}"
-    place = folder / f"{kind}-{hashlib.sha256(' '.join(image_ids).encode()).hexdigest()[:32]}"
-    found = _whole(place, image_ids, size)
+    place = folder / f"{kind}-{hashlib.sha256(' '.join(names).encode()).hexdigest()[:32]}"
+    found = _whole(place, names, size)
     if found is None:
         with building(place) as partial:
-            if _whole(place, image_ids, size) is None:  # another process may have built it meanwhile
+            if _whole(place, names, size) is None:  # another process may have built it meanwhile
                 known = _known(folder, kind, size)
                 _refuse_full_disk(folder, len(image_ids) * size * size * 3)
-                _build(partial, list(zip(image_ids, paths, strict=True)), known, (size, resize), progress)
-        found = _whole(place, image_ids, size)
+                _build(partial, list(zip(image_ids, paths, parts, strict=True)), known, (size, resize), progress)
+        found = _whole(place, names, size)
     if found is None:
         raise ResourceError(f"{place} was written and reads back as something else: check the disk, or remove {folder}")
     used(place)
@@ -70,7 +95,9 @@ def _known(folder: Path, kind: str, size: int) -> Known:
     }
 
 
-def _build(partial: Path, images: list[tuple[str, Path]], known: Known, form: tuple[int, Resize], progress: Callable[[int], None]) -> None:
+def _build(
+    partial: Path, images: list[tuple[str, Path, Part]], known: Known, form: tuple[int, Resize], progress: Callable[[int], None]
+) -> None:
     size, resize = form
     partial.mkdir(mode=0o700)
     place = partial / PIXELS
@@ -78,11 +105,13 @@ def _build(partial: Path, images: list[tuple[str, Path]], known: Known, form: tu
     pixels = np.memmap(place, np.uint8, "r+", shape=(len(images), size, size, 3))
 
     def some(start: int) -> list[int]:
-        return [one(index) for index in range(start, min(start + AT_ONCE, len(images)))]
+        last = lru_cache(maxsize=1)(_decoded)  # parts of one image follow one another
+        return [one(index, last) for index in range(start, min(start + AT_ONCE, len(images)))]
 
-    def one(index: int) -> int:
-        copy, crc = known.get(images[index][0], (None, 0))
-        pixels[index] = copy if copy is not None and zlib.crc32(copy.data) == crc else resize(decode(verified(*images[index])), size)
+    def one(index: int, decoded: Callable[[str, Path], Pixels]) -> int:
+        image_id, path, part = images[index]
+        copy, crc = known.get(part.name, (None, 0))
+        pixels[index] = copy if copy is not None and zlib.crc32(copy.data) == crc else resize(part.of(decoded(image_id, path)), size)
         return zlib.crc32(pixels[index].data)
 
     crcs: list[int] = []
@@ -91,7 +120,7 @@ def _build(partial: Path, images: list[tuple[str, Path]], known: Known, form: tu
             for crc in found:
                 crcs.append(crc)
                 progress(len(crcs))
-    names = (name.encode() for name, _ in images)
+    names = (part.name.encode() for _, _, part in images)
     np.save(partial / INDEX, np.array(list(zip(names, crcs, strict=True)), ENTRY))
 
 
@@ -105,6 +134,10 @@ def _reserve(place: Path, needed: int) -> None:
                 os.ftruncate(file.fileno(), needed)  # macOS
         except OSError as error:
             raise ResourceError(f"{needed / 1e6:,.0f} MB for decoded images in {place.parent.parent}: {error.strerror}") from None
+
+
+def _decoded(image_id: str, path: Path) -> Pixels:
+    return decode(verified(image_id, path))
 
 
 def verified(image_id: str, path: Path) -> bytes:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.data.decode import read_image
+from components.data.tile_merging import merged
 from components.evaluate.detection import coco_metrics
 from components.evaluate.detection_confusion import BACKGROUND, confusion
 from components.evaluate.detection_curves import errors_picture, f1_picture, precision_recall_picture
@@ -23,7 +24,7 @@ from components.predict import detections, latency_ms, load_model
 from pipelines.paths import Paths
 from pipelines.stages import inside
 from pipelines.stages.evaluate import SPLITS, Findings, every_class
-from pipelines.stages.examples import Dataset, pixels
+from pipelines.stages.examples import Dataset, in_tiles, pixels, tiling_of
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -48,11 +49,12 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     model_file, folder = files
     model, size = load_model(model_file), about["params"]["image_size"]
     classes = every_class(about["classes"], dataset.classes)
+    tiled = in_tiles(dataset, about["name"], tiling_of(about["params"]))
     results, found, matched, shown = {}, [], {}, None
     for split in SPLITS:
-        images = dataset.part(split)
-        shown = pixels(paths, images, dataset.task, size)
-        rows, truth = detections(model, shown, images, classes), _truth(dataset, images)
+        images, tiles = dataset.part(split), tiled.part(split)
+        shown = pixels(paths, tiles, dataset.task, size)
+        rows, truth = merged(detections(model, shown, tiles, classes), tiles), _truth(dataset, images)
         results[split], matched[split] = coco_metrics(truth, rows, images, classes), scenes(truth, rows, images, classes)
         found.append(rows.assign(split=split))
     assert shown is not None

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.data import tables
+from components.data.tiles import WINDOW, Tiling, cut
 from pipelines.paths import Paths
 
 if TYPE_CHECKING:
@@ -47,10 +49,24 @@ def read_dataset(paths: Paths, task: str) -> Dataset:
     return Dataset(task, classes, *tables.usable(images, boxes))
 
 
+def tiling_of(params: Mapping[str, Any]) -> Tiling:
+    """The tiles of a model by its recorded parameters; none for models that are older than tiles."""
+    return Tiling(params.get("tile_size"), params.get("tile_overlap", 0.0))
+
+
+def in_tiles(dataset: Dataset, model: str, tiling: Tiling) -> Dataset:
+    """The dataset's photographs cut into tiles, which are its images then."""
+    tiles = cut(dataset.images, dataset.boxes, tiling)
+    if tiling.size is not None:
+        what = f"{len(dataset.images)} photographs as {len(tiles.images)} tiles, {len(dataset.boxes)} boxes as {len(tiles.boxes)}"
+        log.info("%s: %s, of which %d clipped; %d parts too small to know are left out", model, what, tiles.clipped, tiles.dropped)
+    return Dataset(dataset.task, dataset.classes, tiles.images, tiles.boxes)
+
+
 def pixels(paths: Paths, images: pd.DataFrame, task: str, size: int) -> NDArray[np.uint8]:
-    """The images at the model's size, (N, size, size, 3) uint8, decoded once and kept on disk."""
+    """The images, or tiles of them, at the model's size, (N, size, size, 3) uint8, decoded once and kept on disk."""
     from components.data import decode
-    from components.train.cache import cached_pixels
+    from components.train.cache import Part, cached_pixels
 
     def letterboxed(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
         return decode.letterbox(image, side)[0]
@@ -63,7 +79,11 @@ def pixels(paths: Paths, images: pd.DataFrame, task: str, size: int) -> NDArray[
         if sys.stderr.isatty():
             print(f"\rdecoding {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
-    return cached_pixels(images["image_id"].tolist(), files, size, resize, paths.pixels, progress)
+    names = images["image_id"].tolist()
+    if "source_id" not in images:
+        return cached_pixels(names, files, size, resize, paths.pixels, progress)
+    parts = [Part(name, tuple(window)) for name, window in zip(names, images[WINDOW].to_numpy().tolist(), strict=True)]
+    return cached_pixels(images["source_id"].tolist(), files, size, resize, paths.pixels, progress, parts)
 
 
 def targets(dataset: Dataset, split: str) -> NDArray[Any]:

@@ -12,12 +12,13 @@ import cv2
 
 import components
 from components.data import tables
+from components.data.tiles import Tiling
 from components.errors import UsageError
 from pipelines.digest import sha256
 from pipelines.paths import Paths
 from pipelines.pretrained import pretrained
 from pipelines.stages import batch_size
-from pipelines.stages.examples import Dataset, examples, targets
+from pipelines.stages.examples import Dataset, examples, in_tiles, targets
 from pipelines.stages.models import parameters
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from pipelines.settings import Model
 
 log = logging.getLogger(__name__)
+LEAST_TILE, MOST_OVERLAP = 32, 0.9  # pixels; share of a tile
 MIRRORING = ("HorizontalFlip", "D4", "SquareSymmetry")
-DECISIVE = ("augment/**/*.py", "models/**/*.py", "train/**/*.py", "data/decode.py")  # of components/: what may change weights
+# Of components/, what may change weights.
+DECISIVE = ("augment/**/*.py", "models/**/*.py", "train/**/*.py", "data/decode.py", "data/tiles.py")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,13 @@ class Job:
 
 
 def job_of(paths: Paths, model: "Model", dataset: Dataset, seed: int) -> Job:
-    """The training of a model on the dataset that the split stage left."""
+    """The training of a model on the dataset that the split stage left, a detector's in its tiles.
+
+    Raises UsageError for tiles that cannot be.
+    """
+    _refuse_tiles(model)
+    if model.task == tables.DETECTION:
+        dataset = in_tiles(dataset, model.name, Tiling(model.tile_size, model.tile_overlap))
     return Job(model, dataset, seed, sha256(paths.split(model.task) / "images.parquet"))
 
 
@@ -123,6 +132,16 @@ def _anchors(job: Job) -> "Anchors | None":
     told = ", ".join(f"{width * model.image_size:.0f}×{height * model.image_size:.0f}" for width, height in anchors)
     log.info("%s: anchor boxes of %d boxes, mean IoU %.3f, pixels: %s", model.name, len(sizes), mean_iou(sizes, anchors), told)
     return anchors
+
+
+def _refuse_tiles(model: "Model") -> None:
+    size, overlap, whose = model.tile_size, model.tile_overlap, f"models.{model.name}"
+    if size is not None and model.task == tables.CLASSIFICATION:
+        raise UsageError(f"{whose} is a classifier with tile_size: {size}; tiles are for detectors: leave it out")
+    if size is not None and size < LEAST_TILE:
+        raise UsageError(f"{whose}.tile_size is {size} pixels, expected {LEAST_TILE} or more, or null for whole photographs")
+    if not 0 <= overlap <= MOST_OVERLAP:
+        raise UsageError(f"{whose}.tile_overlap is {overlap}, expected a share of tile_size, 0 to {MOST_OVERLAP}")
 
 
 def _refuse_train_size(model: "Model") -> None:
