@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data.tiles import CORNERS, MIN_VISIBLE, WINDOW, Tiling, cut, tile_id, windows
@@ -28,6 +28,7 @@ def test_tiles_of_a_photograph_worked_by_hand() -> None:
     assert windows(180, 60, Tiling(100, 0.2)).tolist() == [[0, 0, 100, 60], [80, 0, 180, 60]]
 
 
+@settings(deadline=None, max_examples=40)
 @given(SIDES, SIDES, TILINGS)
 def test_every_pixel_is_in_a_tile_and_neighbours_share_what_they_should(width: int, height: int, tiling: Tiling) -> None:
     seen = np.zeros((height, width), int)
@@ -64,6 +65,7 @@ def test_boxes_in_tiles_worked_by_hand() -> None:
     assert set(tiles.images["split"]) == {"train"} and set(tiles.boxes["label"]) == {"tree"}
 
 
+@settings(deadline=None, max_examples=40)
 @given(SIDES, SIDES, TILINGS, st.lists(st.tuples(*[st.floats(0, 1)] * 4), max_size=4))
 def test_no_box_is_lost_and_each_lies_in_the_photograph_where_it_did(
     width: int, height: int, tiling: Tiling, drawn: list[tuple[float, ...]]
