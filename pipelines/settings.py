@@ -187,11 +187,10 @@ def _model(name: str, block: Any, defaults: dict[str, Any], source: str) -> dict
     knobs = [field.name for field in fields(TrainConfig)]
     _refuse_unknown(defaults, knobs, source, "train.")
     _refuse_unknown(block, [*MODEL_KEYS, *knobs], source, f"models.{name}.")
-    own = {key: value for key, value in block.items() if key in knobs}
     about = {**USUAL, **{key: block[key] for key in MODEL_KEYS if key in block}}
     if about.get("image_size") is None:
         about["image_size"] = usual_size(str(block.get("architecture")))
-    return {"name": name, **about, "train": {**defaults, **own}}
+    return {"name": name, **about, "train": {**defaults, **{key: block[key] for key in knobs if key in block}}}
 
 
 def _refuse_unknown(block: dict[str, Any], known: list[str], source: str, prefix: str) -> None:
