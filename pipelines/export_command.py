@@ -129,8 +129,10 @@ def _least(chosen: Chosen, confidence: float | None) -> list[float]:
     """For a detector, from which confidence a box of each class is answered."""
     if chosen.report["task"] != DETECTION:
         return []
+    from components.evaluate.detection_points import UNMEASURED
+
     points = chosen.report["operating_points"]
-    return [float(points[label]) if confidence is None else confidence for label in chosen.report["classes"]]
+    return [float(points.get(label, UNMEASURED)) if confidence is None else confidence for label in chosen.report["classes"]]
 
 
 def _write(form: "Format", parts: "Parts", place: Path) -> None:

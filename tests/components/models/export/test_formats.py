@@ -66,14 +66,15 @@ def test_a_classifier_answers_the_same_probabilities(name, classifier, tmp_path)
 @pytest.mark.ci
 def test_a_detector_finds_the_same_boxes_from_each_class_own_confidence_on(detector, detector_in):
     name, place = detector_in
-    run = FORMATS[name].load(place)
+    run, labels = FORMATS[name].load(place), []
     for photograph in PHOTOGRAPHS:
         rows = np.asarray(detector(photograph))[0]
         expected = rows[(rows[:, 5] >= 0) & (rows[:, 4] >= np.array(LEAST)[rows[:, 5].astype(int)])]
         found = run(photograph)
-        assert found.shape == (1, 100, 6) and 10 < len(expected) < 100
-        assert set(expected[:, 5]) == {0, 1, 2} and np.ptp(expected[:, 4]) > 0.1
+        labels += expected[:, 5].tolist()
+        assert found.shape == (1, 100, 6) and len(expected) < 100
         assert unlike_boxes(expected, found[0], LEAST) == (0, pytest.approx(0, abs=2e-3))
+    assert len(labels) > 10 and set(labels) == {0, 1, 2}
     if FORMATS[name].batch is None:
         both = run(np.concatenate(PHOTOGRAPHS[:2]))
         np.testing.assert_allclose(both[1], run(PHOTOGRAPHS[1])[0], atol=1e-4)
