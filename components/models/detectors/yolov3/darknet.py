@@ -1,6 +1,6 @@
 """Darknet-53 (YOLOv3, table 1) made small: a quarter of its channels, half of its residual blocks.
 
-Its two layers at full resolution are one convolution of stride 2 here: on a CPU they would cost as much as all the rest.
+It begins with a convolution of stride 2, without Darknet's layers at full resolution.
 """
 
 from typing import Any
