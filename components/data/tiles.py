@@ -69,12 +69,11 @@ def cut(images: pd.DataFrame, boxes: pd.DataFrame, tiling: Tiling) -> Tiles:
     """
     by_image = {str(image_id): rows for image_id, rows in boxes.groupby("image_id")}
     places, rows, clipped, dropped = [], [boxes.iloc[:0]], 0, 0
-    for number, image in enumerate(images.itertuples(index=False)):
-        width, height = int(image.width), int(image.height)
+    for number, (image_id, width, height) in enumerate(images[["image_id", "width", "height"]].itertuples(index=False, name=None)):
         found = windows(width, height, tiling)
-        names = [tile_id(str(image.image_id), window, width, height) for window in found]
+        names = [tile_id(str(image_id), window, width, height) for window in found]
         places += [(number, name, *window) for name, window in zip(names, found.tolist(), strict=True)]
-        own = by_image.get(str(image.image_id))
+        own = by_image.get(str(image_id))
         if own is not None:
             shown = visible(own[CORNERS].to_numpy(np.float64) * np.array([width, height] * 2), found)
             rows.append(_in_tiles(own, names, shown))
