@@ -93,7 +93,7 @@ def test_what_is_no_policy_file_is_refused_in_words(tmp_path, name, text, said):
 
 
 def test_an_unknown_policy_names_its_nearest(tmp_path):
-    with pytest.raises(UsageError, match=r"'lihgt'.*none, light, shift, strong, aerial.*Did you mean 'light'"):
+    with pytest.raises(UsageError, match=r"'lihgt'.*none, light, shift, strong, boxes, aerial.*Did you mean 'light'"):
         resolve("lihgt", tmp_path)
 
 
