@@ -49,6 +49,10 @@ RECIPES: dict[str, dict[str, Any]] = {
         **COMMON, "architecture": "yolo", "weights": None, "epochs": 100, "learning_rate": 0.003, "weight_decay": 0.05,
         "mosaic": 0.5, "close_mosaic_epochs": 20,
     },
+    "yolo_anchors": {
+        **COMMON, "architecture": "yolo_anchors", "weights": None, "epochs": 100, "learning_rate": 0.001, "weight_decay": 0.05,
+        "mosaic": 0.5, "close_mosaic_epochs": 20,
+    },
     "yolo_lite0": {
         **COMMON, "architecture": "yolo_lite0", "weights": "sample", "epochs": 50, "frozen_epochs": 2, "fine_tune_from": "block4",
         "learning_rate": 0.003, "fine_tune_learning_rate": 0.001, "weight_decay": 0.05, "mosaic": 0.5, "close_mosaic_epochs": 10,
@@ -233,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a detection dataset with splits of its own")
     parser.add_argument("--cpu-seconds", type=float, default=550.0)
-    parser.add_argument("--models", nargs="*", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--models", nargs="*", default=["yolo", "yolo_lite0"], choices=list(RECIPES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a knob, such as models.yolo.epochs=80")
     parser.add_argument("--ultralytics-python", default="", help="interpreter with ultralytics; without it, it is left out")
