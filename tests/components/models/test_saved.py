@@ -159,3 +159,19 @@ def test_layers_that_keras_named_are_known_by_their_rank():
 )
 def test_the_name_that_keras_gives_is_known(layer):
     assert re.fullmatch(rf"{keras_name(layer)}(_\d+)?", layer.name)
+
+
+def test_a_detector_stands_on_the_backbone_of_a_classifier_of_ours(tmp_path):
+    design = Design(CLASSIFICATION, "efficientnet_lite0", 3, 64, 0.0)
+    classifier, _ = build(design, None)
+    rng = np.random.default_rng(0)
+    classifier.set_weights([rng.uniform(0.02, 0.2, weight.shape).astype(np.float32) for weight in classifier.get_weights()])
+    save_model(serving_model(classifier, design), tmp_path / "model.keras")
+    detector, filled = build(Design(DETECTION, "yolo_lite0", 2, 64, 0.0), tmp_path / "model.keras")
+    assert {"stem", "block1_depthwise", "block16_project"} <= set(filled) and not [name for name in filled if "pyramid" in name]
+    pixels = rng.integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+
+    def maps(model):
+        return np.asarray(keras.Model(model.input, model.get_layer("block16_project_bn").output)(pixels))
+
+    np.testing.assert_allclose(maps(detector), maps(classifier), rtol=1e-3)
