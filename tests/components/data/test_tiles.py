@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.augment import clipping
+from components.data import tiles
 from components.data.tiles import CORNERS, MIN_VISIBLE, WINDOW, Tiling, cut, tile_id, windows
 
 SIDES = st.integers(1, 300)
@@ -94,3 +96,7 @@ def test_a_box_larger_than_every_tile_is_in_the_one_that_shows_most_of_it() -> N
 def test_tiles_have_names_of_their_own() -> None:
     names = {tile_id("a", window, 250, 250) for window in windows(250, 250, Tiling(100, 0.2))}
     assert len(names) == 9 and all(len(name) == 64 for name in names)
+
+
+def test_tiles_and_augmentation_drop_boxes_by_one_rule() -> None:
+    assert tiles.MIN_VISIBLE == clipping.MIN_VISIBLE
