@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from components.data.tables import DETECTION
 from pipelines.digest import sha256
 from pipelines.paths import Paths
 
@@ -67,7 +68,8 @@ def untrained(paths: Paths, name: str, design: Any, classes: list[str]) -> None:
 
     keras.utils.set_random_seed(1)
     network, _ = catalog.build(design, None)
-    spread_scores(network)
+    if design.task == DETECTION:
+        spread_scores(network)
     params = {"task": design.task, "architecture": design.architecture, "image_size": design.image_size}
     for folder in (paths.train(name), paths.evaluate(name)):
         folder.mkdir(parents=True)

@@ -18,7 +18,7 @@ from pipelines.stages.examples import Dataset
 
 SIDE = 100
 SETTINGS: Any = SimpleNamespace(seed=0, evaluate=SimpleNamespace(worst=9, latency_images=1))
-ABOUT = {"classes": ["cat"], "params": {"image_size": SIDE}}
+ABOUT = {"name": "cats", "classes": ["cat"], "params": {"image_size": SIDE}}
 PICTURES = {"confusion", "errors", "f1", "precision_recall", "predictions", "worst_errors"}
 
 

@@ -49,7 +49,7 @@ def project(root, task: str, policy: list) -> Paths:
 
 
 def made(paths: Paths, task: str):
-    config = SimpleNamespace(batch_size=4, threads=1, mixup=0.0, cutmix=0.0, class_balance="none")
+    config = SimpleNamespace(batch_size=4, threads=1, mixup=0.0, cutmix=0.0, mosaic=0.0, box_mixup=0.0, class_balance="none")
     model = SimpleNamespace(task=task, image_size=SIZE, train_size=None, mirror=False, train=config, name="tiny")
     policy = json.loads((paths.augment(task) / "policy.json").read_text())
     return _batches(paths, Job(model, read_dataset(paths, task), 0, "digest"), policy)

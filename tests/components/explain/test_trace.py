@@ -43,7 +43,7 @@ def test_the_maps_of_a_detector_are_one_a_size_and_rich_in_channels() -> None:
     design = catalog.Design(DETECTION, "yolo", 1, 64, 0.0)
     done = trace(catalog.serving_model(catalog.build(design, None)[0], design), photographs(1, 64))
     found = done.by_size(6)
-    assert [step.side for step in found] == [(32, 32), (16, 16), (8, 8), (4, 4), (2, 2)]
+    assert [step.side for step in found] == [(16, 16), (8, 8), (4, 4), (2, 2)]
     assert min(step.output.shape[-1] for step in found) >= 8
 
 
