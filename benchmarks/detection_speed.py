@@ -51,16 +51,16 @@ def update(architecture: str, *, own_loss: bool) -> Callable[[], Any]:
     """A training step."""
     import tensorflow as tf
 
+    from benchmarks.kills import CONFIG
     from components.models.catalog import Design, build, detection_loss
+    from components.train.config import TrainConfig
+    from components.train.optimizers import build_optimizer
     from components.train.step import Goal, Step
-    from tests.components.train.test_fit import config
 
     design = Design("detection", architecture, CLASSES, SIZE, 0.0)
     network, _ = build(design, None)
     loss = detection_loss(design).call if own_loss else lambda _, raw: tf.reduce_mean(tf.square(raw), axis=(1, 2))
-    from components.train.optimizers import build_optimizer
-
-    step = Step(network, Goal(loss, {}), build_optimizer(config(learning_rate=1e-3)), 0.998, 1)
+    step = Step(network, Goal(loss, {}), build_optimizer(TrainConfig(**CONFIG)), 0.998, 1)
     rng = np.random.default_rng(0)
     pixels, truth = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3)).astype(np.uint8), np.full((BATCH, ROWS, 5), -1.0, np.float32)
     low = rng.uniform(0, 0.8, (BATCH, BOXES, 2))

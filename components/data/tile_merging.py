@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.data.boxes import SAME_BOX
+from components.data.boxes import SAME_BOX, overlap, shared
 from components.data.tiles import CORNERS, WINDOW
 
 EDGE = 0.02  # of a tile's side: a box that ends so near to an inner edge goes on beyond it
@@ -78,31 +78,17 @@ def _same(found: Found, row: int, *, joins: bool) -> NDArray[np.bool_]:
     box, tile, boxes, tiles = found.boxes[row], found.tiles[row], found.boxes[:row], found.tiles[:row]
     elsewhere = (tiles != tile).any(axis=1)
     if not joins:
-        return elsewhere & (_iou(boxes, np.broadcast_to(box, boxes.shape)) >= SAME_BOX)
+        return elsewhere & (overlap(boxes, box) >= SAME_BOX)
     low, high = np.maximum(tiles[:, :2], tile[:2]), np.minimum(tiles[:, 2:], tile[2:])
-    within = _iou(_clipped(boxes, low, high), _clipped(np.broadcast_to(box, boxes.shape), low, high))
+    within = overlap(_clipped(boxes, low, high), _clipped(np.broadcast_to(box, boxes.shape), low, high))
     area = np.prod(box[2:] - box[:2])
-    return elsewhere & ((within >= SAME_BOX) | (_shared(boxes, box) >= SAME_BOX * area))
+    return elsewhere & ((within >= SAME_BOX) | (shared(boxes, box) >= SAME_BOX * area))
 
 
 def _clipped(boxes: Boxes, low: Boxes, high: Boxes) -> Boxes:
     """Boxes (N, 4) within regions from `low` to `high` (N, 2); of no area where the region is empty."""
     top = np.maximum(low, high)
     return np.concatenate([np.clip(boxes[:, :2], low, top), np.clip(boxes[:, 2:], low, top)], axis=1)
-
-
-def _shared(ours: Boxes, theirs: Boxes) -> NDArray[np.float64]:
-    sides = np.minimum(ours[..., 2:], theirs[..., 2:]) - np.maximum(ours[..., :2], theirs[..., :2])
-    area: NDArray[np.float64] = np.prod(np.maximum(sides, 0), axis=-1)
-    return area
-
-
-def _iou(ours: Boxes, theirs: Boxes) -> NDArray[np.float64]:
-    """Intersection over union (N,) of boxes one by one."""
-    shared = _shared(ours, theirs)
-    union = np.prod(ours[:, 2:] - ours[:, :2], axis=-1) + np.prod(theirs[:, 2:] - theirs[:, :2], axis=-1) - shared
-    overlap: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return overlap
 
 
 def _joined(found: Found, group: NDArray[np.int64], is_cut: NDArray[np.bool_]) -> Found:

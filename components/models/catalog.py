@@ -161,7 +161,7 @@ def serving_model(trained: keras.Model, design: Design) -> keras.Model:
     """
     model = _float32_copy(trained, design)
     if design.task == DETECTION:
-        return inference_model(model, _family(design).decoding(design.num_classes, model.input_shape[1]))
+        return inference_model(model, _family(design).decoding(model.input_shape[1]))
     photographs = keras.Input((None, None, 3), dtype="uint8", name="image")
     squares = ResizeCrop(model.input_shape[1], name="resize")(photographs)
     logits = MirrorMean(name="mean")(model(AndMirrored(name="mirror")(squares))) if design.mirror else model(squares)

@@ -16,11 +16,11 @@ import numpy as np
 from keras import layers
 
 from components.errors import DataError, ServiceError, UsageError
+from components.models.detectors.decode import STRIDES
 from components.models.layers import BlueFirst
 from components.models.sizes import usual_size
 
 IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], np.float32)
-STRIDES = (8, 16, 32)
 BACKBONE = "backbone"
 PYRAMIDS = ("mobilenet_v2", "resnet50_v2", "resnet50", "vgg16", "efficientnet_b0")  # whose maps have those strides exactly
 DOWNLOAD_SECONDS = 20.0  # without a byte

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from components.data.tables import DETECTION
+from components.data.tables import CLASSIFICATION, DETECTION
 from pipelines.digest import sha256
 from pipelines.paths import Paths
 
 IMAGES = 120
 CLASSES = ["apple", "banana", "pear"]
+UNTRAINED_CLASSES = ["circle", "square", "stripes"]
 
 
 @functools.cache
@@ -78,6 +80,23 @@ def untrained(paths: Paths, name: str, design: Any, classes: list[str]) -> None:
     points = dict.fromkeys(classes, 0.0)
     report = {"model": name, "task": design.task, "classes": classes, "params": params, "operating_points": points}
     (paths.evaluate(name) / "report.json").write_text(json.dumps(report))
+
+
+def with_untrained(folder: Path) -> Paths:
+    """A project with `tiny`, a classifier for 32 pixels, and `tiny_yolo`, a detector for 64, of UNTRAINED_CLASSES."""
+    from components.models.catalog import Design
+
+    made = project(folder)
+    untrained(made, "tiny", Design(CLASSIFICATION, "cnn", len(UNTRAINED_CLASSES), 32, 0.0), UNTRAINED_CLASSES)
+    untrained(made, "tiny_yolo", Design(DETECTION, "yolo", len(UNTRAINED_CLASSES), 64, 0.0), UNTRAINED_CLASSES)
+    return made
+
+
+def enter(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands work in this project, as a user who changed into it."""
+    monkeypatch.setenv("VISIONLOOP_ROOT", str(paths.root))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(paths.root)
 
 
 def spread_scores(network: Any) -> None:

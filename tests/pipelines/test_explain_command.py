@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from components.data.tables import CLASSIFICATION, DETECTION
+from components.data.tables import CLASSIFICATION
 from components.explain.gradcam import grad_cam
 from components.models import catalog
 from components.predict import load_model, probabilities
@@ -17,14 +17,12 @@ from pipelines.paths import Paths
 from tests.images import classification_image, write_png
 from tests.pipelines import fabricate
 
-CLASSES = ["circle", "square", "stripes"]
+CLASSES = fabricate.UNTRAINED_CLASSES
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    made = fabricate.project(tmp_path_factory.mktemp("project"))
-    fabricate.untrained(made, "tiny", catalog.Design(CLASSIFICATION, "cnn", 3, 32, 0.0), CLASSES)
-    fabricate.untrained(made, "tiny_yolo", catalog.Design(DETECTION, "yolo", 3, 64, 0.0), CLASSES)
+    made = fabricate.with_untrained(tmp_path_factory.mktemp("project"))
     rng = np.random.default_rng(0)
     for folder, kind in (("one", 0), ("two", 1)):
         write_png(made.root / folder / "photo.png", classification_image(kind, 48, rng))
@@ -34,9 +32,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 @pytest.fixture(autouse=True)
 def own_project(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VISIONLOOP_ROOT", str(paths.root))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(paths.root)
+    fabricate.enter(paths, monkeypatch)
 
 
 def test_each_photograph_has_its_pictures_and_the_network_its_filters(

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.data.tables import CLASSIFICATION, DETECTION
-from components.models import catalog
 from components.models.export.formats import FORMATS
 from components.predict import load_model
 from pipelines import cli
@@ -15,14 +13,12 @@ from pipelines.paths import Paths
 from tests.images import make_classification, make_detection_voc
 from tests.pipelines import fabricate
 
-CLASSES = ["circle", "square", "stripes"]
+CLASSES = fabricate.UNTRAINED_CLASSES
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    made = fabricate.project(tmp_path_factory.mktemp("project"))
-    fabricate.untrained(made, "tiny", catalog.Design(CLASSIFICATION, "cnn", 3, 32, 0.0), CLASSES)
-    fabricate.untrained(made, "tiny_yolo", catalog.Design(DETECTION, "yolo", 3, 64, 0.0), CLASSES)
+    made = fabricate.with_untrained(tmp_path_factory.mktemp("project"))
     make_classification(made.data / "classification", classes=2, per_class=6, size=48)
     make_detection_voc(made.data / "detection", images=3, size=80)
     return made
@@ -30,9 +26,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 @pytest.fixture(autouse=True)
 def own_project(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VISIONLOOP_ROOT", str(paths.root))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(paths.root)
+    fabricate.enter(paths, monkeypatch)
 
 
 def test_a_classifier_is_written_tried_and_described(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,11 +14,9 @@ from keras import layers
 
 from components.models.batch_norm import BatchNormalization
 from components.models.detectors.decode import STRIDES, Decoding
-from components.models.detectors.family import Family
+from components.models.detectors.family import MOMENTUM, PRIOR_LOGIT, Family, squares
 from components.models.detectors.loss import DetectionLoss
 
-PRIOR = 0.01  # the score every anchor starts with (RetinaNet, https://arxiv.org/abs/1708.02002): most are background
-MOMENTUM = 0.9  # of batch-norm statistics: small sets have few steps an epoch
 STEM = 48  # channels, as many as there are numbers in a patch of 4 by 4 pixels
 STAGES = ((8, 64, 2), (16, 128, 2), (32, 256, 1))  # stride, channels, residual blocks
 
@@ -100,12 +98,10 @@ def build_yolo(num_classes: int, image_size: int, backbone: Backbone, width: int
     `backbone` makes the feature maps of strides 8, 16 and 32; `width` is the channels of pyramid and head.
     Raises ValueError when `image_size` is no multiple of 32.
     """
-    if image_size % STRIDES[-1]:
-        raise ValueError(f"image_size is {image_size} pixels, expected a multiple of {STRIDES[-1]}")
-    pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
+    pixels = squares(image_size)
     maps = _pyramid(backbone(pixels), width)
     boxes = _rows(_tower(maps, width, "box_tower"), 4, math.log(4.0), "box_rows")
-    classes = _rows(_tower(maps, width, "class_tower"), num_classes, -math.log(1 / PRIOR - 1), "class_rows")
+    classes = _rows(_tower(maps, width, "class_tower"), num_classes, PRIOR_LOGIT, "class_rows")
     raw = layers.Concatenate(axis=-1, name="raw", dtype="float32")([boxes, classes])
     return keras.Model(pixels, raw, name="yolo")
 
@@ -116,7 +112,7 @@ def yolo(backbone: Backbone, width: int = 64) -> Family:
     def build(num_classes: int, image_size: int) -> keras.Model:
         return build_yolo(num_classes, image_size, backbone, width)
 
-    def decoding(num_classes: int, image_size: int) -> keras.layers.Layer:
+    def decoding(image_size: int) -> keras.layers.Layer:
         return Decoding(image_size, name="decoding")
 
     return Family(build, decoding, DetectionLoss)

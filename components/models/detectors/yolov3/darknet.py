@@ -8,8 +8,9 @@ from typing import Any
 from keras import layers
 
 from components.models.batch_norm import BatchNormalization
+from components.models.detectors.decode import STRIDES
+from components.models.detectors.family import MOMENTUM
 
-MOMENTUM = 0.9  # of batch-norm statistics: small sets have few steps an epoch
 STAGES = ((2, 16, 0), (4, 32, 1), (8, 64, 4), (16, 128, 4), (32, 256, 2))  # stride, channels, residual blocks
 
 
@@ -36,4 +37,4 @@ def darknet(pixels: Any) -> dict[int, Any]:
         for block in range(blocks):
             x = _residual(x, f"stage{stride}_block{block + 1}")
         maps[stride] = x
-    return {stride: maps[stride] for stride in (8, 16, 32)}
+    return {stride: maps[stride] for stride in STRIDES}

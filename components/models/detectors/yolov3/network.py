@@ -4,7 +4,6 @@ Three maps predict. From the coarsest on, five convolutions make what a map answ
 enlarged and laid beside the backbone's next finer map.
 """
 
-import math
 from typing import Any
 
 import keras
@@ -12,24 +11,23 @@ import numpy as np
 from keras import layers, ops
 
 from components.models.detectors.decode import STRIDES
-from components.models.detectors.family import Family
+from components.models.detectors.family import PRIOR_LOGIT, Family, squares
 from components.models.detectors.yolov3.anchors import PER_MAP, Anchors
 from components.models.detectors.yolov3.darknet import convolution, darknet
 from components.models.detectors.yolov3.decode import BOX, CLASSES, AnchorDecoding
 from components.models.detectors.yolov3.loss import AnchorLoss
 
 WIDTHS = {8: 32, 16: 64, 32: 128}  # channels of each map's five convolutions; a quarter of the paper's
-PRIOR = 0.01  # the objectness every anchor starts with (RetinaNet, https://arxiv.org/abs/1708.02002): most are background
 
 
 @keras.saving.register_keras_serializable(package="visionloop")
 class ObjectnessPrior(keras.initializers.Initializer):  # type: ignore[misc]
-    """Biases of a map's three anchors, (3 * (5 + C),): zero but for the objectness, whose sigmoid is PRIOR."""
+    """Biases of a map's three anchors, (3 * (5 + C),): zero but for the objectness, whose sigmoid is `family.PRIOR`."""
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """A tensor of this shape."""
         bias = np.zeros((PER_MAP, shape[0] // PER_MAP))
-        bias[:, BOX] = -math.log(1 / PRIOR - 1)
+        bias[:, BOX] = PRIOR_LOGIT
         return ops.convert_to_tensor(bias.ravel(), dtype)
 
 
@@ -54,9 +52,7 @@ def build_yolov3(num_classes: int, image_size: int) -> keras.Model:
     A is three times the number of cells, finest map first; `decode.decode_boxes` says what a row means.
     Raises ValueError when `image_size` is no multiple of 32.
     """
-    if image_size % STRIDES[-1]:
-        raise ValueError(f"image_size is {image_size} pixels, expected a multiple of {STRIDES[-1]}")
-    pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
+    pixels = squares(image_size)
     maps, x = darknet(pixels), None
     rows: list[Any] = []
     for stride in reversed(STRIDES):
@@ -73,7 +69,7 @@ def build_yolov3(num_classes: int, image_size: int) -> keras.Model:
 def yolov3(anchors: Anchors) -> Family:
     """The detector that refines these anchors, nine (width, height) as fractions of the square by rising area."""
 
-    def decoding(num_classes: int, image_size: int) -> keras.layers.Layer:
+    def decoding(image_size: int) -> keras.layers.Layer:
         return AnchorDecoding(image_size, anchors, name="decoding")
 
     def loss(num_classes: int, image_size: int) -> keras.losses.Loss:

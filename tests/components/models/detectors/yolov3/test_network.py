@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.models.detectors.family import PRIOR
 from components.models.detectors.inference import inference_model
 from components.models.detectors.yolov3.anchors import COCO
-from components.models.detectors.yolov3.network import PRIOR, build_yolov3, yolov3
+from components.models.detectors.yolov3.network import build_yolov3, yolov3
 
 ANCHORS = tuple((0.1 * k, 0.1 * k) for k in range(1, 10))
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
@@ -34,7 +35,7 @@ def test_it_begins_with_objectness_of_the_prior_and_boxes_like_the_anchors(netwo
     raw = network(PIXELS, training=True)
     assert raw.shape == (2, 3 * (64 + 16 + 4), 8)
     assert np.median(tf.sigmoid(raw[..., 4])) == pytest.approx(PRIOR, rel=0.5)  # the last layer's weights are small, not zero
-    boxes, scores = yolov3(ANCHORS).decoding(3, 64)(raw)
+    boxes, scores = yolov3(ANCHORS).decoding(64)(raw)
     size = np.asarray(boxes[..., 2:] - boxes[..., :2]).reshape(2, -1, 3, 2)
     np.testing.assert_allclose(np.median(size[:, :64], axis=(0, 1)), ANCHORS[:3], rtol=0.3)
     np.testing.assert_allclose(np.median(size[:, 80:], axis=(0, 1)), ANCHORS[6:], rtol=0.3)
@@ -62,7 +63,7 @@ def test_every_weight_learns(network):
 
 
 def test_saves_and_loads_in_safe_mode_with_its_anchors(network, tmp_path):
-    detect = inference_model(network, yolov3(ANCHORS).decoding(3, 64), score_threshold=0.001)
+    detect = inference_model(network, yolov3(ANCHORS).decoding(64), score_threshold=0.001)
     detect.save(tmp_path / "detector.keras")
     loaded = keras.models.load_model(tmp_path / "detector.keras", safe_mode=True)
     assert loaded.get_layer("decoding").anchors == ANCHORS
