@@ -117,7 +117,7 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     digest = sha256(folder / "model.keras")
     cost = {"parameters": network.count_params(), "flops": summary.total_flops(serving), "precision": prepared.precision}
     about = {"name": name, "classes": job.dataset.classes, "data_digest": job.data_digest, "seed": job.seed, "model_sha256": digest, **cost}
-    about["weights_sha256"], about["anchors"] = prepared.weights_sha256, prepared.design.anchors
+    about |= {"weights_sha256": prepared.weights_sha256, "anchors": prepared.design.anchors, "training": prepared.key}
     trained = {name: value for name, value in asdict(outcome).items() if name != "box_counts" or outcome.box_counts.given}
     write_json(folder / "model.json", {**about, **trained, "params": parameters(prepared.model)})
     if outcome.box_counts.given:

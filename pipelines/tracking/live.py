@@ -1,20 +1,18 @@
 """A run that grows while its model trains. A side channel: nothing here raises, and a server away costs it once."""
 
 import logging
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-import psutil
-
+from pipelines.tracking.lease import HOST, Renewal, is_alive, owner
 from pipelines.tracking.store import Store, patience
 
 LOG = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 2
-HOST, PID, STARTED = "visionloop.owner.host", "visionloop.owner.pid", "visionloop.owner.started"
 MODEL = "visionloop.model"
 MODEL_SHA256 = "visionloop.model_sha256"
 TRAINING = "visionloop.training"
@@ -31,6 +29,11 @@ class LiveRun:
     run_id: str
     told: int = -1
     away: bool = False
+    _renewal: Renewal | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # An embedded store is of one machine, which sees by itself whether the process is there.
+        self._renewal = None if self.store.embedded else Renewal(self.store, self.run_id)
 
     def log_epoch(self, step: int, metrics: Mapping[str, float]) -> None:
         """Log one epoch's metrics; `step` is the epoch. One that the run knows already is not logged twice."""
@@ -44,6 +47,7 @@ class LiveRun:
 
     def interrupted(self) -> None:
         """Mark the run as KILLED: its process leaves before the training's end."""
+        self._leave()
         if self.away:
             return
         with self._quietly():
@@ -51,11 +55,16 @@ class LiveRun:
 
     def finish(self, model_sha256: str) -> None:
         """Close the run, under the weights' hash by which publishing finds it."""
+        self._leave()
         if self.away:
             return
         with self._quietly():
             self.store.client.set_tag(self.run_id, MODEL_SHA256, model_sha256)
             self.store.client.set_terminated(self.run_id, "FINISHED")
+
+    def _leave(self) -> None:
+        if self._renewal is not None:
+            self._renewal.stop()
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
@@ -87,20 +96,18 @@ def start(store: Store, task: str, model: str, run_name: str, params: Mapping[st
     return LiveRun(store, run.info.run_id)
 
 
-def owner() -> dict[str, str]:
-    """Tags that name this process, by which `reconcile` sees that it is no more."""
-    process = psutil.Process()
-    return {HOST: socket.gethostname(), PID: str(process.pid), STARTED: f"{process.create_time():.2f}"}
-
-
 def _interrupted(store: Store, task: str, training: str | None) -> str | None:
     """The newest run of this very training that nobody is at work on and that has no model yet."""
-    if training is None:
-        return None
+    left = unfinished(store, task, training) if training else None
+    return str(left.info.run_id) if left else None
+
+
+def unfinished(store: Store, task: str, training: str) -> Any | None:
+    """The newest run of the training of this key that has no model, and whose process is no more; None when there is none."""
     same = f"tags.`{TRAINING}` = '{training}'"
     runs = store.client.search_runs([store.experiment(task)], same, order_by=["attributes.start_time DESC"])
     left = [run for run in runs if run.info.status in ("KILLED", "FAILED") and MODEL_SHA256 not in run.data.tags]
-    return str(left[0].info.run_id) if left else None
+    return left[0] if left else None
 
 
 def take_over(store: Store, run_id: str) -> None:
@@ -118,19 +125,11 @@ def _reopened(store: Store, run_id: str) -> LiveRun:
 
 
 def reconcile(store: Store, task: str) -> list[str]:
-    """Mark as KILLED the runs whose process, on this host, is no more; answers their ids."""
+    """Mark as KILLED the runs whose process is no more, or of another machine and without a lease; answers their ids."""
     killed = []
-    here = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{socket.gethostname()}'"
-    for run in store.client.search_runs([store.experiment(task)], here):
-        if not _alive(int(run.data.tags[PID]), float(run.data.tags[STARTED])):
+    owned = f"attributes.status = 'RUNNING' and tags.`{HOST}` LIKE '%'"
+    for run in store.client.search_runs([store.experiment(task)], owned):
+        if not is_alive(run.data.tags):
             store.client.set_terminated(run.info.run_id, "KILLED")
             killed.append(run.info.run_id)
     return killed
-
-
-def _alive(pid: int, started: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return bool(process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 1)
-    except psutil.NoSuchProcess:
-        return False

@@ -14,8 +14,9 @@ from typing import Any
 from components.errors import DataError
 from pipelines.digest import sha256
 from pipelines.tracking.describe import describe
-from pipelines.tracking.live import MODEL, MODEL_SHA256
+from pipelines.tracking.live import MODEL, MODEL_SHA256, reconcile, take_over, unfinished
 from pipelines.tracking.model_files import write_model_files
+from pipelines.tracking.once import once
 from pipelines.tracking.store import Store, patience, service
 
 EVALUATION = "visionloop.evaluation_sha256"
@@ -48,6 +49,12 @@ class Candidate:
     def model_file(self) -> Path:
         """The trained model."""
         return self.model_dir / "model.keras"
+
+    @cached_property
+    def training(self) -> str | None:
+        """The key of the training that made the model, by which its live run goes; None where model.json tells none."""
+        path = self.model_dir / "model.json"
+        return json.loads(path.read_bytes()).get("training") if path.is_file() else None
 
     @property
     def run_name(self) -> str:
@@ -84,7 +91,7 @@ def publish(
         if run is not None and run.data.tags.get(EVALUATION) == candidate.evaluation:
             return str(run.info.run_id)
         candidate.check()
-        run = run or _backfill(store, candidate)
+        run = run or _adopt(store, candidate) or _backfill(store, candidate)
         _complete(store, run, candidate, pictures, tags)
     if then is not None:
         then(str(run.info.run_id))
@@ -98,10 +105,28 @@ def find_run(store: Store, task: str, model_sha256: str) -> Any | None:
     return next((run for run in runs if EVALUATION in run.data.tags), runs[0] if runs else None)
 
 
+def _adopt(store: Store, candidate: Candidate) -> Any | None:
+    """The live run of this training, which did not hear of its end; None when there is none."""
+    if candidate.training is None:
+        return None
+    task = candidate.report["task"]
+    reconcile(store, task)
+    run = unfinished(store, task, candidate.training)
+    if run is None:
+        return None
+    take_over(store, run.info.run_id)
+    store.client.set_tag(run.info.run_id, MODEL_SHA256, candidate.report["model_sha256"])
+    return store.client.get_run(run.info.run_id)
+
+
 def _backfill(store: Store, candidate: Candidate) -> Any:
     report = candidate.report
-    marks = {MODEL: report["model"], MODEL_SHA256: report["model_sha256"], BACKFILLED: "true"}
-    return store.client.create_run(store.experiment(report["task"]), run_name=candidate.run_name, tags=marks)
+    task, digest = report["task"], report["model_sha256"]
+    marks = {MODEL: report["model"], MODEL_SHA256: digest, BACKFILLED: "true"}
+    return once(
+        lambda: find_run(store, task, digest),
+        lambda: store.client.create_run(store.experiment(task), run_name=candidate.run_name, tags=marks),
+    )
 
 
 def _complete(store: Store, run: Any, candidate: Candidate, pictures: Sequence[Path], tags: Mapping[str, str]) -> None:
@@ -204,13 +229,16 @@ def _log_model(store: Store, run: Any, candidate: Candidate) -> None:
     from mlflow.entities import LoggedModelOutput
 
     client, report, run_id = store.client, candidate.report, run.info.run_id
-    model = client.create_logged_model(
-        run.info.experiment_id,
-        name=report["model"],
-        source_run_id=run_id,
-        model_type=report["architecture"],
-        tags={MODEL_SHA256: report["model_sha256"]},
-        params={name: str(value) for name, value in report.get("params", {}).items()},
+    model = once(
+        lambda: _unready(store, run),
+        lambda: client.create_logged_model(
+            run.info.experiment_id,
+            name=report["model"],
+            source_run_id=run_id,
+            model_type=report["architecture"],
+            tags={MODEL_SHA256: report["model_sha256"]},
+            params={name: str(value) for name, value in report.get("params", {}).items()},
+        ),
     )
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "model"
@@ -219,6 +247,12 @@ def _log_model(store: Store, run: Any, candidate: Candidate) -> None:
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
     client.set_tag(run_id, LOGGED_MODEL, model.model_id)
+
+
+def _unready(store: Store, run: Any) -> Any | None:
+    """The logged model that an earlier publication of the run made and did not name in its tags."""
+    found = store.client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    return next(iter(found), None)
 
 
 def _tags(report: Mapping[str, Any], tags: Mapping[str, str]) -> list[Any]:

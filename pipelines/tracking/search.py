@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from components.train.search import Trial
-from pipelines.tracking.live import MODEL, REQUEST_SECONDS, TRAINING, LiveRun, owner, reconcile, start, take_over
+from pipelines.tracking.lease import owner
+from pipelines.tracking.live import MODEL, REQUEST_SECONDS, TRAINING, LiveRun, reconcile, start, take_over
 from pipelines.tracking.publish import log_params, log_rows
 from pipelines.tracking.store import Store, patience
 

@@ -17,6 +17,8 @@ from components.errors import DataError
 from pipelines.digest import sha256
 from pipelines.paths import Paths
 from pipelines.tracking import Tracking
+from pipelines.tracking.lease import Renewal
+from pipelines.tracking.once import once
 from tests.pipelines.fabricate import CLASSES, classifier, project
 
 
@@ -195,7 +197,52 @@ def test_runs_of_dead_processes_here_are_closed_and_no_others(tracking: Tracking
     dead = left(socket.gethostname(), child.pid, 1.0)
     reused = left(socket.gethostname(), os.getpid(), 1.0)
     elsewhere = left("another-host", child.pid, 1.0)
+    leased, lapsed = (left("another-host", child.pid, 1.0) for _ in range(2))
+    client.set_tag(leased, "visionloop.owner.lease", str(time.time() + 60))
+    client.set_tag(lapsed, "visionloop.owner.lease", str(time.time() - 60))
     foreign = str(client.create_run(experiment).info.run_id)
-    assert sorted(tracking.reconcile("classification")) == sorted([dead, reused])
+    assert sorted(tracking.reconcile("classification")) == sorted([dead, reused, lapsed])
     status = {run.info.run_id: run.info.status for run in runs(tracking)}
-    assert [status[run] for run in (dead, reused, elsewhere, foreign, mine.run_id)] == ["KILLED", "KILLED", "RUNNING", "RUNNING", "RUNNING"]
+    assert [status[run] for run in (dead, reused, lapsed)] == ["KILLED"] * 3
+    assert [status[run] for run in (leased, elsewhere, foreign, mine.run_id)] == ["RUNNING"] * 4
+
+
+def test_a_lease_is_renewed_and_its_run_lives_again_after_another_machine_took_it_for_dead(tracking: Tracking) -> None:
+    client = tracking.store.client
+    run_id = str(client.create_run(tracking.store.experiment("classification"), tags={"visionloop.owner.lease": "1"}).info.run_id)
+    client.set_terminated(run_id, "KILLED")
+    renewal = Renewal(tracking.store, run_id, every=0.01)
+    deadline = time.monotonic() + 20
+    while client.get_run(run_id).info.status == "KILLED" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    renewal.stop()
+    run = client.get_run(run_id)
+    assert run.info.status == "RUNNING"
+    assert float(run.data.tags["visionloop.owner.lease"]) > time.time()
+
+
+def test_a_live_run_that_never_heard_of_its_end_is_the_run_that_is_published(tracking: Tracking, paths: Paths) -> None:
+    made = classifier(paths, "cnn", 12)
+    (made.model_dir / "model.json").write_text('{"training": "key/8"}')
+    live = tracking.start_candidate("classification", "cnn", "cnn-dddddddd", {"epochs": 4}, {"visionloop.training": "key/8"})
+    assert live is not None
+    live.log_epoch(0, {"loss": 1.0, "val/accuracy": 0.0})
+    live.away = True
+    live.log_epoch(1, {"loss": 0.5, "val/accuracy": 0.1})
+    live.finish(made.sha256)
+    tracking.store.client.set_tag(live.run_id, "visionloop.owner.started", "1.0")  # its process is no more
+    assert tracking.publish(made.model_dir, made.evaluate_dir) == live.run_id
+    [run] = runs(tracking)
+    assert run.info.status == "FINISHED"
+    assert [step for step, _ in sorted(steps(tracking, live.run_id, "loss"))] == [0, 1, 2, 3]
+
+
+def test_what_was_made_though_its_answer_was_lost_is_not_made_again() -> None:
+    made: list[str] = []
+
+    def create() -> str:
+        made.append("run")
+        raise OSError("connection reset")
+
+    assert once(lambda: next(iter(made), None), create) == "run"
+    assert made == ["run"]
