@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import VisionloopError
+from pipelines.cli_compare import add_compare
 from pipelines.cli_data import add_data
 from pipelines.cli_models import MODELS, add_export, add_tuning
 from pipelines.cli_shared import TASKS, Handler, command, positive, project
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     add_tuning(commands)
     _add_registry(commands)
+    add_compare(commands)
     _add_predict(commands)
     _add_explain(commands)
     add_export(commands)

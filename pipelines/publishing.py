@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipelines import settings, versions
+from pipelines import provenance, settings, versions
 from pipelines.digest import sha256
 from pipelines.evidence import read_report
 from pipelines.paths import Paths
@@ -33,7 +33,7 @@ def publish_model(paths: Paths, model: str, tags: dict[str, str]) -> str | None:
     pictures = [path for path in shown if path.is_file()]
     tracking = Tracking(paths)
     then = partial(data_change.attach, paths, tracking.store, report["task"])
-    return tracking.publish(paths.train(model), paths.evaluate(model), pictures, {**lineage(paths), **tags}, then)
+    return tracking.publish(paths.train(model), paths.evaluate(model), pictures, {**lineage(paths), **tags}, provenance.files(paths), then)
 
 
 def lineage(paths: Paths) -> dict[str, str]:

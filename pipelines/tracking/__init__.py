@@ -46,14 +46,16 @@ class Tracking:
         evaluate_dir: Path,
         pictures: Sequence[Path] = (),
         tags: Mapping[str, str] | None = None,
+        made_of: Sequence[Path] = (),
         then: Callable[[str], None] | None = None,
     ) -> str | None:
         """Complete the run of a trained and evaluated model, once, and answer its id; None for a skipped model.
 
-        `tags` are short names: git_commit, data_revision, dvc_lock, flow_run. `then` is called with the id once the run
+        `tags` are short names: git_commit, data_revision, dvc_lock, flow_run. `made_of` are files that say what the model
+        came from, kept with the run. `then` is called with the id once the run
         is complete. The same evaluation again does nothing. Raises DataError for files that do not belong together,
         ServiceError when MLflow is away: nothing is lost then, and the next call publishes.
         """
-        from pipelines.tracking.publish import publish
+        from pipelines.tracking.publish import PICTURES, PROVENANCE, publish
 
-        return publish(self.store, model_dir, evaluate_dir, pictures, tags or {}, then)
+        return publish(self.store, model_dir, evaluate_dir, {PICTURES: pictures, PROVENANCE: made_of}, tags or {}, then)

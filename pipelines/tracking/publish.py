@@ -27,6 +27,7 @@ COMMIT = "mlflow.source.git.commit"
 REMEDY = "The model and its evaluation are kept in outputs/; the next `visionloop run` publishes them"
 REQUEST_SECONDS, RETRIES = 30, 2
 METRICS_A_REQUEST = 1000
+PICTURES, PROVENANCE = "pictures", "provenance"
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,11 @@ class Candidate:
 
 
 Then = Callable[[str], None]
+Files = Mapping[str, Sequence[Path]]  # by the folder of the run that they go into
 
 
 def publish(
-    store: Store, model_dir: Path, evaluate_dir: Path, pictures: Sequence[Path], tags: Mapping[str, str], then: Then | None = None
+    store: Store, model_dir: Path, evaluate_dir: Path, files: Files, tags: Mapping[str, str], then: Then | None = None
 ) -> str | None:
     """See Tracking.publish."""
     candidate = Candidate(model_dir, evaluate_dir)
@@ -92,7 +94,7 @@ def publish(
             return str(run.info.run_id)
         candidate.check()
         run = run or _adopt(store, candidate) or _backfill(store, candidate)
-        _complete(store, run, candidate, pictures, tags)
+        _complete(store, run, candidate, files, tags)
     if then is not None:
         then(str(run.info.run_id))
     return str(run.info.run_id)
@@ -129,13 +131,13 @@ def _backfill(store: Store, candidate: Candidate) -> Any:
     )
 
 
-def _complete(store: Store, run: Any, candidate: Candidate, pictures: Sequence[Path], tags: Mapping[str, str]) -> None:
+def _complete(store: Store, run: Any, candidate: Candidate, files: Files, tags: Mapping[str, str]) -> None:
     run_id, report = run.info.run_id, candidate.report
     log_params(store, run, report.get("params", {}))
     last = _log_history(store, run, candidate.model_dir / "history.csv")
     _log_final(store, run_id, report["metrics"], last)
     _log_dataset(store, run_id, report)
-    _log_files(store, run_id, candidate, pictures)
+    _log_files(store, run_id, candidate, files)
     if LOGGED_MODEL not in run.data.tags:
         _log_model(store, run, candidate)
     store.client.log_batch(run_id, tags=_tags(report, tags))
@@ -208,20 +210,18 @@ def _log_dataset(store: Store, run_id: str, report: Mapping[str, Any]) -> None:
     store.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 
-def _log_files(store: Store, run_id: str, candidate: Candidate, pictures: Sequence[Path]) -> None:
+def _log_files(store: Store, run_id: str, candidate: Candidate, files: Files) -> None:
     named = [candidate.evaluate_dir / name for name in candidate.report.get("pictures", [])]
+    evaluation = [path for path in sorted(candidate.evaluate_dir.iterdir()) if path.suffix in (".json", ".parquet", ".csv", ".html")]
+    history = [path] if (path := candidate.model_dir / "history.csv").is_file() else []
+    places = {**files, PICTURES: [*named, *files[PICTURES]], "evaluation": [*evaluation, *history]}
     with tempfile.TemporaryDirectory() as folder:
-        staged = Path(folder)
-        evaluation = [path for path in sorted(candidate.evaluate_dir.iterdir()) if path.suffix in (".json", ".parquet", ".csv")]
-        for place, files in (("evaluation", evaluation), ("pictures", [*named, *pictures])):
-            (staged / place).mkdir()
-            for file in files:
+        for place, chosen in places.items():
+            (Path(folder) / place).mkdir()
+            for file in chosen:
                 if not file.is_file():
                     raise DataError(f"{file} does not exist, but the report or the caller names it: run the evaluate stage again")
-                (staged / place / file.name).write_bytes(file.read_bytes())
-        history = candidate.model_dir / "history.csv"
-        if history.is_file():
-            (staged / "evaluation" / history.name).write_bytes(history.read_bytes())
+                (Path(folder) / place / file.name).write_bytes(file.read_bytes())
         store.client.log_artifacts(run_id, folder)
 
 

@@ -19,7 +19,10 @@ HOMES = {
     },
     "mlflow": {
         "pipelines/registry.py",
-        *(f"pipelines/tracking/{name}.py" for name in ("__init__", "describe", "live", "model_files", "publish", "search", "store")),
+        *(
+            f"pipelines/tracking/{name}.py"
+            for name in ("__init__", "describe", "live", "model_files", "publish", "read", "search", "store")
+        ),
     },
     "dvc": {"pipelines/dvc_stages.py", "pipelines/versions.py"},
     "dvc_data": {"pipelines/versions.py"},
