@@ -16,6 +16,7 @@ from pipelines.digest import sha256
 from pipelines.ledger import Ledger
 from pipelines.paths import Paths
 from pipelines.tracking.live import MODEL, MODEL_SHA256
+from pipelines.tracking.once import once
 from pipelines.tracking.publish import EVALUATION, LOGGED_MODEL, NOTE
 from pipelines.tracking.store import Store, open_store, patience, service
 
@@ -69,8 +70,7 @@ class Registry:
             if EVALUATION not in tags or LOGGED_MODEL not in tags:
                 raise UsageError(f"run {run_id} is not published yet: run `visionloop run`")
             self._registered_model(task)
-            found = self.store.client.search_model_versions(f"name = '{NAMES[task]}' and tags.`{MODEL_SHA256}` = '{tags[MODEL_SHA256]}'")
-            return _version(found[0] if found else self._create(task, run_id, tags))
+            return _version(self._same(task, tags[MODEL_SHA256]) or self._only(task, run_id, tags))
 
     def at(self, task: str, alias: Alias) -> Version | None:
         """The version an alias names; None only when the registry says that there is none.
@@ -208,6 +208,20 @@ class Registry:
             if not _says_absent(error):
                 raise
             self.store.client.create_registered_model(NAMES[task], description=f"The {NAMES[task]} of this project; `champion` serves.")
+
+    def _same(self, task: str, digest: str) -> "ModelVersion | None":
+        """The oldest version of the same weights."""
+        found = self.store.client.search_model_versions(f"name = '{NAMES[task]}' and tags.`{MODEL_SHA256}` = '{digest}'")
+        return min(found, key=lambda version: int(version.version), default=None)
+
+    def _only(self, task: str, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
+        """A new version; a second one, which the server made of a request that it seemed to have lost, is deleted."""
+        digest = tags[MODEL_SHA256]
+        made = once(lambda: self._same(task, digest), lambda: self._create(task, run_id, tags))
+        oldest = self._same(task, digest) or made
+        if oldest.version != made.version:
+            self.store.client.delete_model_version(made.name, made.version)
+        return oldest
 
     def _create(self, task: str, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
         kept = {name: tags[name] for name in (MODEL, MODEL_SHA256, TEST_DIGEST, DATA_DIGEST, EVALUATION) if name in tags}

@@ -1,6 +1,7 @@
 """MLflow away, slow, killed or full: trainings go on, nothing is lost, and the message says what to do."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -141,6 +142,14 @@ def test_processes_that_open_a_fresh_store_together_all_succeed(tmp_path: Path) 
     assert failures == []
     tracking = Tracking(Paths(tmp_path / "fresh"))
     assert len(tracking.store.client.search_runs([tracking.store.experiment("classification")])) == 3
+
+
+@pytest.mark.slow
+def test_requests_that_are_mistreated_make_nothing_twice_and_lose_no_metric() -> None:
+    command = [sys.executable, "-m", "benchmarks.tracking_faults", "--faults", "10", "--share", "0.3"]
+    answered = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=_environment())
+    assert answered.returncode == 0, answered.stdout + answered.stderr
+    assert re.search(r"runs made twice +0\n.* without a model +0\n.* RUNNING +0\n", answered.stdout)
 
 
 def test_publishers_at_once_make_one_run(paths: Paths) -> None:
