@@ -13,7 +13,8 @@ from typing import Any
 
 from components.errors import DataError
 from pipelines.digest import sha256
-from pipelines.tracking.describe import describe
+from pipelines.tracking.describe import describe, origin
+from pipelines.tracking.images import log_images
 from pipelines.tracking.live import MODEL, MODEL_SHA256, reconcile, take_over, unfinished
 from pipelines.tracking.model_files import write_model_files
 from pipelines.tracking.once import once
@@ -27,7 +28,8 @@ COMMIT = "mlflow.source.git.commit"
 REMEDY = "The model and its evaluation are kept in outputs/; the next `visionloop run` publishes them"
 REQUEST_SECONDS, RETRIES = 30, 2
 METRICS_A_REQUEST = 1000
-PICTURES, PROVENANCE = "pictures", "provenance"
+# MLflow's compare page shows, side by side, the files that runs have outside of any folder.
+PICTURES, PROVENANCE = "", "provenance"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _complete(store: Store, run: Any, candidate: Candidate, files: Files, tags: 
     _log_files(store, run_id, candidate, files)
     if LOGGED_MODEL not in run.data.tags:
         _log_model(store, run, candidate)
-    store.client.log_batch(run_id, tags=_tags(report, tags))
+    store.client.log_batch(run_id, tags=_tags(run, report, tags))
     if run.info.status in ("RUNNING", "SCHEDULED"):
         store.client.set_terminated(run_id, "FINISHED")
     # Last: until it stands, a repeated publication does everything again.
@@ -212,17 +214,20 @@ def _log_dataset(store: Store, run_id: str, report: Mapping[str, Any]) -> None:
 
 def _log_files(store: Store, run_id: str, candidate: Candidate, files: Files) -> None:
     named = [candidate.evaluate_dir / name for name in candidate.report.get("pictures", [])]
-    evaluation = [path for path in sorted(candidate.evaluate_dir.iterdir()) if path.suffix in (".json", ".parquet", ".csv", ".html")]
+    evaluation = [path for path in sorted(candidate.evaluate_dir.iterdir()) if path.suffix in (".json", ".parquet", ".csv")]
+    page = [path] if (path := candidate.evaluate_dir / "report.html").is_file() else []
     history = [path] if (path := candidate.model_dir / "history.csv").is_file() else []
-    places = {**files, PICTURES: [*named, *files[PICTURES]], "evaluation": [*evaluation, *history]}
+    pictures = [*named, *files[PICTURES]]
+    places = {**files, PICTURES: [*pictures, *page], "evaluation": [*evaluation, *history]}
     with tempfile.TemporaryDirectory() as folder:
         for place, chosen in places.items():
-            (Path(folder) / place).mkdir()
+            (Path(folder) / place).mkdir(exist_ok=True)
             for file in chosen:
                 if not file.is_file():
                     raise DataError(f"{file} does not exist, but the report or the caller names it: run the evaluate stage again")
                 (Path(folder) / place / file.name).write_bytes(file.read_bytes())
         store.client.log_artifacts(run_id, folder)
+    log_images(store, run_id, pictures)
 
 
 def _log_model(store: Store, run: Any, candidate: Candidate) -> None:
@@ -255,12 +260,12 @@ def _unready(store: Store, run: Any) -> Any | None:
     return next(iter(found), None)
 
 
-def _tags(report: Mapping[str, Any], tags: Mapping[str, str]) -> list[Any]:
+def _tags(run: Any, report: Mapping[str, Any], tags: Mapping[str, str]) -> list[Any]:
     from mlflow.entities import RunTag
 
     named = {f"visionloop.{name}": value for name, value in tags.items()}
     named |= {f"visionloop.{name}": report[name] for name in ("architecture", "test_digest", "data_digest")}
-    named |= {NOTE: describe(report), "mlflow.source.name": "visionloop"}
+    named |= {NOTE: describe(report, origin(run.info, tags)), "mlflow.source.name": "visionloop"}
     if "git_commit" in tags:
         named[COMMIT] = tags["git_commit"]
     return [RunTag(name, str(value)) for name, value in named.items()]

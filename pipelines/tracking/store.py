@@ -87,7 +87,10 @@ class Store:
         if found := client.get_experiment_by_name(task):
             return str(found.experiment_id)
         location = (self.folder / "artifacts" / task).as_uri() if self.embedded else None
-        return str(client.create_experiment(task, artifact_location=location))
+        about = (
+            f"One run a trained {task} model. Select runs and press Compare, or open the chart view; `test/…` is what a promotion judges."
+        )
+        return str(client.create_experiment(task, artifact_location=location, tags={"mlflow.note.content": about}))
 
 
 def open_store(paths: Paths, tracking_uri: str | None = None) -> Store:

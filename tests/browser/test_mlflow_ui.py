@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator
@@ -44,9 +45,16 @@ def test_two_runs_stand_side_by_side(compare_page: str, tmp_path: Path) -> None:
         page.goto(compare_page)
         body = page.locator("body")
         expect(body).to_contain_text("efficientnet-dddddddd", timeout=60_000)
-        for shown in ("cnn-dddddddd", "learning_rate", "test/accuracy", "0.85", "0.5"):
+        for shown in ("cnn-dddddddd", "learning_rate", "test/accuracy", "0.85", "0.5", "Parallel Coordinates Plot", "confusion.png"):
             expect(body).to_contain_text(shown, timeout=20_000)
         page.screenshot(path=os.environ.get("VISIONLOOP_SCREENSHOT", str(tmp_path / "compare.png")))
+        page.get_by_role("link").filter(has_text=re.compile("^[0-9a-f]{20}")).first.click()
+        expect(page.get_by_role("link", name="Report")).to_have_attribute("href", re.compile(r"artifacts/report\.html$"), timeout=20_000)
+        page.goto(compare_page.partition("#")[0] + "#/experiments/1/runs?compareRunsMode=CHART")
+        page.get_by_text("Add chart").first.click(timeout=20_000)
+        page.get_by_text("Image grid").click()
+        page.get_by_role("combobox").last.click()
+        expect(page.get_by_role("option", name="confusion")).to_be_visible(timeout=20_000)
         browser.close()
 
 

@@ -81,9 +81,11 @@ def test_a_published_run_holds_everything(tracking: Tracking, paths: Paths, tmp_
     assert "| test/accuracy | 0.9 |" in tags["mlflow.note.content"]
     [used] = run.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("classification", "d" * 36)
-    names = {f.path for place in ("evaluation", "pictures") for f in tracking.store.client.list_artifacts(run_id, place)}
-    wanted = {"evaluation/report.json", "evaluation/predictions.parquet", "evaluation/history.csv", "pictures/confusion.png"}
-    assert names >= wanted | {"pictures/sample_grid.png"}
+    names = {f.path for place in ("evaluation", None) for f in tracking.store.client.list_artifacts(run_id, place)}
+    wanted = {"evaluation/report.json", "evaluation/predictions.parquet", "evaluation/history.csv", "confusion.png"}
+    assert names >= wanted | {"sample_grid.png"}
+    images = [f.path for f in tracking.store.client.list_artifacts(run_id, "images") if f.path.endswith(".png")]
+    assert sorted(Path(path).name.partition("+")[0] for path in images) == ["confusion", "sample_grid"]
 
 
 def test_the_logged_model_is_the_evaluated_file_and_mlflow_loads_it(tracking: Tracking, paths: Paths) -> None:
