@@ -24,7 +24,7 @@ HOMES = {
             for name in ("__init__", "describe", "live", "model_files", "publish", "read", "search", "store")
         ),
     },
-    "dvc": {"pipelines/dvc_stages.py", "pipelines/versions.py"},
+    "dvc": {"pipelines/cross_runs.py", "pipelines/dvc_stages.py", "pipelines/versions.py"},
     "dvc_data": {"pipelines/versions.py"},
     "dvc_objects": {"pipelines/versions.py"},
     "optuna": {"components/train/search.py"},
