@@ -159,12 +159,14 @@ def persistently(act: Callable[[], Any]) -> Any:
     """Until it succeeds, as a scheduled flow comes back."""
     from components.errors import ServiceError
 
+    last = ""
     for _ in range(ATTEMPTS):
         try:
             return act()
-        except ServiceError:
+        except ServiceError as error:
+            last = str(error)
             time.sleep(0.05)
-    raise SystemExit(f"{ATTEMPTS} attempts failed")
+    raise SystemExit(f"{ATTEMPTS} attempts failed, the last one with: {last}")
 
 
 def candidate(paths: Any, number: int) -> Any:
