@@ -169,6 +169,26 @@ def test_an_interrupted_publication_is_taken_up_again(tracking: Tracking, paths:
     assert len(steps(tracking, run_id, "loss")) == 4
 
 
+def test_a_publication_cut_just_before_its_model_was_named_is_taken_up_again(
+    tracking: Tracking, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = classifier(paths, "cnn", 12)
+    client = tracking.store.client
+    set_tag = client.set_tag
+
+    def cut(run_id: str, key: str, value: str) -> None:
+        if key == "visionloop.logged_model":
+            raise KeyboardInterrupt
+        set_tag(run_id, key, value)
+
+    monkeypatch.setattr(client, "set_tag", cut)
+    with pytest.raises(KeyboardInterrupt):
+        tracking.publish(made.model_dir, made.evaluate_dir)
+    monkeypatch.undo()
+    run = client.get_run(str(tracking.publish(made.model_dir, made.evaluate_dir)))
+    assert [output.model_id for output in run.outputs.model_outputs] == [run.data.tags["visionloop.logged_model"]]
+
+
 def test_a_skipped_model_is_not_published(tracking: Tracking, paths: Paths) -> None:
     folder = paths.evaluate("yolo")
     folder.mkdir(parents=True)
