@@ -176,10 +176,10 @@ def test_a_publication_cut_just_before_its_model_was_named_is_taken_up_again(
     client = tracking.store.client
     set_tag = client.set_tag
 
-    def cut(run_id: str, key: str, value: str) -> None:
+    def cut(run_id: str, key: str, *value: object) -> None:
         if key == "visionloop.logged_model":
             raise KeyboardInterrupt
-        set_tag(run_id, key, value)
+        set_tag(run_id, key, *value)
 
     monkeypatch.setattr(client, "set_tag", cut)
     with pytest.raises(KeyboardInterrupt):
