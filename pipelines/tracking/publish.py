@@ -250,7 +250,8 @@ def _log_model(store: Store, run: Any, candidate: Candidate) -> None:
         write_model_files(candidate.model_file, files, model.model_id, run_id, report)
         client.log_model_artifacts(model.model_id, str(files))
     client.finalize_logged_model(model.model_id, "READY")
-    if all(output.model_id != model.model_id for output in client.get_run(run_id).outputs.model_outputs):  # the store refuses it twice
+    logged = client.get_run(run_id).outputs
+    if logged is None or all(output.model_id != model.model_id for output in logged.model_outputs):  # the store refuses it twice
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
     client.set_tag(run_id, LOGGED_MODEL, model.model_id)
 
