@@ -15,7 +15,7 @@ from components.errors import DataError
 from pipelines.digest import sha256
 from pipelines.tracking.describe import describe, origin
 from pipelines.tracking.images import log_images
-from pipelines.tracking.live import MODEL, MODEL_SHA256, reconcile, take_over, unfinished
+from pipelines.tracking.live import MODEL, MODEL_SHA256, reconcile, unfinished
 from pipelines.tracking.model_files import write_model_files
 from pipelines.tracking.once import once
 from pipelines.tracking.store import Store, patience, service
@@ -118,7 +118,6 @@ def _adopt(store: Store, candidate: Candidate) -> Any | None:
     run = unfinished(store, task, candidate.training)
     if run is None:
         return None
-    take_over(store, run.info.run_id)
     store.client.set_tag(run.info.run_id, MODEL_SHA256, candidate.report["model_sha256"])
     return store.client.get_run(run.info.run_id)
 
@@ -143,7 +142,7 @@ def _complete(store: Store, run: Any, candidate: Candidate, files: Files, tags: 
     if LOGGED_MODEL not in run.data.tags:
         _log_model(store, run, candidate)
     store.client.log_batch(run_id, tags=_tags(run, report, tags))
-    if run.info.status in ("RUNNING", "SCHEDULED"):
+    if run.info.status != "FINISHED":
         store.client.set_terminated(run_id, "FINISHED")
     # Last: until it stands, a repeated publication does everything again.
     store.client.set_tag(run_id, EVALUATION, candidate.evaluation)
