@@ -2,11 +2,11 @@
 
     python -m benchmarks.kills --kills 200 [--task detection]
 
-Every training runs in a process of its own, with batch normalisation, dropout, averaged weights, augmentation in
-threads and a frozen phase before the fine-tuning (a detector, `yolo` at 64 pixels: on mosaics, until its last epoch), and
-saves a checkpoint after every batch. It is ended by SIGKILL at a
-random moment, started anew, ended again, until it comes to its end. Printed: how many of the kills were followed by an
-end with equal weights and an equal history, and after how many batches.
+Every training runs in a process of its own, with batch normalisation, dropout, averaged weights, augmentation in threads and a
+frozen phase before the fine-tuning (a detector: by the assignment and loss of `yolo`, on mosaics, until its last epoch; it is a
+small one of 64 pixels, for it is built anew after every kill), and saves a checkpoint after every batch. It is ended by SIGKILL
+at a random moment, started anew, ended again, until it comes to its end. Printed: how many of the kills were followed by an end
+with equal weights and an equal history, and after how many batches.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def detector() -> tuple[Any, ...]:
 
     from components.augment.augmenter import Augmenter
     from components.augment.policies import NAMED
-    from components.models.catalog import Design, build, detection_loss
+    from components.models.catalog import Design, detection_loss
     from components.train.config import TrainConfig
     from components.train.examples import Examples
     from components.train.loader import ValidationBatches, training_batches
@@ -93,9 +93,8 @@ def detector() -> tuple[Any, ...]:
     boxes = np.concatenate([rng.integers(0, 2, (IMAGES, 3, 1)), low, low + rng.uniform(0.1, 0.4, low.shape)], axis=2).astype(np.float32)
     examples = Examples(rng.integers(0, 256, (IMAGES, 64, 64, 3)).astype(np.uint8), boxes, np.arange(IMAGES))
     batches = training_batches(examples, Augmenter(NAMED["aerial"], 64, 0), CONFIG["batch_size"], config, 2, 0)
-    design = Design("detection", "yolo", 2, 64, 0.0)
-    model, _ = build(design, None)
-    return model, Goal(detection_loss(design).call, {}), (batches, ValidationBatches(examples, 16)), config, []
+    goal = Goal(detection_loss(Design("detection", "yolo", 2, 64, 0.0)).call, {})
+    return rows_network(), goal, (batches, ValidationBatches(examples, 16)), config, []
 
 
 TASKS = {"classification": classifier, "detection": detector}
@@ -113,6 +112,21 @@ def network(dropout: float) -> Any:
         x = layers.ReLU()(layers.BatchNormalization(name=f"bn{number}")(x))
     x = layers.GlobalAveragePooling2D()(layers.BatchNormalization(name="new_bn")(x))
     return keras.Model(pixels, layers.Dense(CLASSES, name="logits")(layers.Dropout(dropout)(x)))
+
+
+def rows_network() -> Any:
+    """Three convolutions and their maps of strides 8, 16 and 32, as rows of four sides and two classes."""
+    import keras
+    from keras import layers
+
+    pixels = keras.Input((64, 64, 3), dtype="uint8")
+    x = layers.Rescaling(1 / 255)(pixels)
+    for number in (1, 2, 3):
+        x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False, name=f"conv{number}")(x)
+        x = layers.ReLU()(layers.BatchNormalization(name=f"bn{number}")(x))
+    maps = [x, layers.MaxPooling2D(2)(x), layers.MaxPooling2D(4)(x)]
+    shared = layers.Conv2D(6, 1, name="rows")
+    return keras.Model(pixels, layers.Concatenate(axis=1, dtype="float32")([layers.Reshape((-1, 6))(shared(one)) for one in maps]))
 
 
 def start(context: Any, task: str, folder: Path) -> BaseProcess:
