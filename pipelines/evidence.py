@@ -2,19 +2,23 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from components.errors import DataError, UsageError
-from components.evaluate.compare import Comparison, paired_bootstrap, paired_bootstrap_metric
-from components.promote import Evidence, Recall
+from components.evaluate.compare import Comparison, Scores, mcnemar, paired_bootstrap, share
+from components.promote import Evidence
 
-Compare = Callable[[Path, Path, int, int, int], Comparison]
+if TYPE_CHECKING:
+    from components.evaluate.detection_matches import Matches
+
+Compare = Callable[[Sequence[Path], Path, int, int], list[Comparison]]
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -36,65 +40,83 @@ def evidence(folder: Path) -> Evidence:
             sha256=report["model_sha256"],
             test_digest=report["test_digest"],
             metrics={name: _number(value) for name, value in report["metrics"].items()},
-            per_class={
-                label: Recall(_number(row.get("recall", row.get("ar100"))), int(row.get("support", row.get("boxes", 0))))
-                for label, row in report.get("per_class", {}).items()
-            },
         )
     except KeyError as error:
         raise DataError(f"{folder / 'report.json'} has no {error}: run the evaluate stage again") from error
 
 
-def compare(task: str, metric: str, candidate: Path, champion: Path, seed: int, rounds: int, candidates: int = 1) -> Comparison:
-    """The paired difference of two evaluation folders in a metric on the test split.
+def compare(task: str, metric: str, candidates: Mapping[str, Path], champion: Path, seed: int, rounds: int) -> dict[str, Comparison]:
+    """The paired differences of evaluation folders to the champion's in a metric on the test split, by the candidates' keys.
 
-    Raises UsageError for a metric that cannot be compared, DataError when the two are not of the same test images.
+    `candidates` are in the order of validation: see components/evaluate/compare.py. Raises UsageError for a metric that
+    cannot be compared, DataError when the folders are not of the same test images.
     """
     known = COMPARISONS[task]
     if metric not in known:
         near = get_close_matches(metric, known, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"promote.{task}.metric is {metric!r}, expected one of {', '.join(known)}{hint}")
-    return known[metric](candidate, champion, seed, rounds, candidates)
+    if not candidates:
+        return {}
+    return dict(zip(candidates, known[metric](list(candidates.values()), champion, seed, rounds), strict=True))
 
 
-def _accuracy(candidate: Path, champion: Path, seed: int, rounds: int, candidates: int) -> Comparison:
-    both = _classified(candidate, champion)
-    ours, theirs = (both[name].to_numpy(np.float64) for name in ("correct", "correct_champion"))
-    return paired_bootstrap(ours, theirs, both["group_id"].to_numpy(), seed, rounds, candidates)
+def _accuracy(candidates: Sequence[Path], champion: Path, seed: int, rounds: int) -> list[Comparison]:
+    return _with_mcnemar(_answers(candidates, champion), share, seed, rounds)
 
 
-def _macro_f1(candidate: Path, champion: Path, seed: int, rounds: int, candidates: int) -> Comparison:
-    both = _classified(candidate, champion)
-    columns = [both[name] for name in ("label", "predicted", "predicted_champion")]
-    labels = sorted(set(pd.concat(columns)))
-    truth, ours, theirs = (pd.Categorical(column, categories=labels).codes.astype(np.int64) for column in columns)
+def _macro_f1(candidates: Sequence[Path], champion: Path, seed: int, rounds: int) -> list[Comparison]:
+    tables = _answers(candidates, champion)
+    labels = sorted({label for table in tables for name in ("label", "predicted") for label in table[name]})
+    truth, *predicted = (
+        pd.Categorical(column, categories=labels).codes.astype(np.int64)
+        for column in (tables[0]["label"], *(table["predicted"] for table in tables))
+    )
 
-    def score(predicted: np.ndarray) -> Callable[[np.ndarray], float]:
-        return lambda weights: macro_f1(truth, predicted, weights, len(labels))
+    def scores(weights: np.ndarray) -> np.ndarray:
+        return np.stack([macro_f1(truth, one, weights, len(labels)) for one in predicted], axis=1)
 
-    return paired_bootstrap_metric(score(ours), score(theirs), both["group_id"].to_numpy(), seed, rounds, candidates)
-
-
-def macro_f1(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray, classes: int) -> float:
-    """Mean F1 of the classes that occur in truth or prediction; `truth`, `predicted` (images,) int, weights (images,)."""
-    confusion = np.bincount(truth * classes + predicted, weights, classes * classes).reshape(classes, classes)
-    occurring = confusion.sum(0) + confusion.sum(1)
-    return float(np.mean((2 * np.diag(confusion)[occurring > 0]) / occurring[occurring > 0]))
+    return _with_mcnemar(tables, lambda _: scores, seed, rounds)
 
 
-def _classified(candidate: Path, champion: Path) -> pd.DataFrame:
-    ours, theirs = _test_rows(candidate / "predictions.parquet"), _test_rows(champion / "predictions.parquet")
-    if set(ours["image_id"]) != set(theirs["image_id"]) or len(ours) != len(theirs):
+def _with_mcnemar(tables: Sequence[pd.DataFrame], scores: Callable[[np.ndarray], Scores], seed: int, rounds: int) -> list[Comparison]:
+    """Comparisons of the scores that right answers (models, images) lead to, with McNemar's test where no images are grouped."""
+    correct = np.stack([table["correct"].to_numpy(np.float64) for table in tables])
+    found = paired_bootstrap(scores(correct), tables[0]["group_id"].to_numpy(), seed, rounds)
+    if found and found[0].unit == "group":
+        return found
+    gained, lost = ((correct[1:] != correct[0]) & (correct[1:] == side) for side in (1, 0))
+    sides = zip(gained.sum(axis=1).tolist(), lost.sum(axis=1).tolist(), strict=True)
+    return [replace(one, gained=up, lost=down, mcnemar=mcnemar(up, down)) for one, (up, down) in zip(found, sides, strict=True)]
+
+
+def macro_f1(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
+    """Mean F1 (R,) of the classes that occur in truth or prediction; truth, predicted (images,) int, weights (R, images)."""
+    labels = np.arange(classes)[:, None]
+    hit = weights @ ((truth == predicted) & (truth == labels)).T.astype(np.float64)
+    occurring = weights @ ((truth == labels).astype(np.float64) + (predicted == labels)).T
+    f1 = np.divide(2 * hit, occurring, out=np.zeros_like(hit), where=occurring > 0)
+    return np.asarray(f1.sum(axis=1) / (occurring > 0).sum(axis=1))
+
+
+def _answers(candidates: Sequence[Path], champion: Path) -> list[pd.DataFrame]:
+    """The test predictions of the champion, then of the candidates, row by row of the same images."""
+    return [same_images(folder, champion) for folder in (champion, *candidates)]
+
+
+def same_images(folder: Path, other: Path) -> pd.DataFrame:
+    """The test predictions of a folder, by image. Raises DataError unless the other folder has the same images."""
+    ours, theirs = (test_rows(one / "predictions.parquet").sort_values("image_id", ignore_index=True) for one in (folder, other))
+    if not ours["image_id"].equals(theirs["image_id"]):
         raise DataError(
-            f"{candidate} has predictions of {len(ours)} test images and {champion} of {len(theirs)}, and they are not the same ones: "
+            f"{folder} has predictions of {len(ours)} test images and {other} of {len(theirs)}, and they are not the same ones: "
             "evaluate both on the same test set"
         )
-    columns = theirs[["image_id", "predicted", "correct"]]
-    return ours.merge(columns, on="image_id", suffixes=("", "_champion"), validate="one_to_one").sort_values("image_id")
+    return ours
 
 
-def _test_rows(path: Path) -> pd.DataFrame:
+def test_rows(path: Path) -> pd.DataFrame:
+    """The rows of the test split of a table. Raises DataError where there is no such file."""
     if not path.is_file():
         raise DataError(f"{path} does not exist: run the evaluate stage again")
     table = pd.read_parquet(path)
@@ -106,35 +128,38 @@ def _number(value: float | None) -> float:
 
 
 def _average_precision(thresholds: slice) -> Compare:
-    def compared(candidate: Path, champion: Path, seed: int, rounds: int, candidates: int) -> Comparison:
-        from components.evaluate.detection_matches import average_precision, matches
+    def compared(candidates: Sequence[Path], champion: Path, seed: int, rounds: int) -> list[Comparison]:
+        from components.evaluate.resampled_precision import mean_average_precision
 
-        images = _images(candidate)
-        classes = sorted({*read_report(candidate)["classes"], *read_report(champion)["classes"]})
-        truth = _test_rows(candidate / "truth.parquet")
-        # Overlaps do not depend on the unit of length, so fractions of the image serve as they are.
-        unit = images[["image_id"]].assign(width=1, height=1)
+        groups, found = detected([champion, *candidates])
 
-        def score(folder: Path) -> Callable[[np.ndarray], float]:
-            found = matches(truth, _test_rows(folder / "predictions.parquet"), unit, classes)
-            return lambda weights: _mean(average_precision(found, weights)[:, thresholds])
+        def scores(weights: np.ndarray) -> np.ndarray:
+            return np.stack([mean_average_precision(one, weights, thresholds) for one in found], axis=1)
 
-        return paired_bootstrap_metric(score(candidate), score(champion), images["group_id"].to_numpy(), seed, rounds, candidates)
+        return paired_bootstrap(scores, groups["group_id"].to_numpy(), seed, rounds)
 
     return compared
 
 
+def detected(folders: Sequence[Path]) -> "tuple[pd.DataFrame, list[Matches]]":
+    """The test images with their groups, and which of their boxes each folder's detector found, of the last folder's truth."""
+    from components.evaluate.detection_matches import matches
+
+    last = folders[-1]
+    images, truth = _images(last), test_rows(last / "truth.parquet")
+    classes = sorted({label for folder in folders for label in read_report(folder)["classes"]})
+    # Overlaps do not depend on the unit of length, so fractions of the image serve as they are.
+    unit = images[["image_id"]].assign(width=1, height=1)
+    return images, [matches(truth, test_rows(folder / "predictions.parquet"), unit, classes) for folder in folders]
+
+
 def _images(folder: Path) -> pd.DataFrame:
     """The test images with their groups, from whichever of the folder's tables names them."""
-    tables = [_test_rows(folder / name) for name in ("images.parquet", "truth.parquet", "predictions.parquet") if (folder / name).is_file()]
+    tables = [test_rows(folder / name) for name in ("images.parquet", "truth.parquet", "predictions.parquet") if (folder / name).is_file()]
     grouped = [table[["image_id", "group_id"]] for table in tables if "group_id" in table]
     if not grouped:
         raise DataError(f"{folder} names no group of its test images (column group_id): run the evaluate stage again")
     return pd.concat(grouped).drop_duplicates("image_id").sort_values("image_id", ignore_index=True)
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
 
 
 COMPARISONS: dict[str, dict[str, Compare]] = {

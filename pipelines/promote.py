@@ -4,14 +4,17 @@ import hashlib
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from components.errors import DataError, UsageError
 from components.evaluate.compare import Comparison
-from components.promote import Decision, Evidence, Gate, decide, rank, summed
+from components.gate import Gate
+from components.guards import Guarded
+from components.promote import Decision, Evidence, decide, rank, summed
 from pipelines.evidence import compare, evidence, read_report
+from pipelines.parts import measure, missing
 from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
 from pipelines.tracking.publish import find_run
@@ -45,7 +48,7 @@ def promote(
     """
     registry = registry or Registry(paths)
     folders = candidates(task, reports)
-    gate = gate_of(task, settings)
+    gate: Gate = getattr(settings.promote, task)
     with registry.promoting(), tempfile.TemporaryDirectory() as scratch:
         versions = {sha: register(registry, task, sha) for sha in folders}
         ranked = rank([evidence(folder) for folder in folders.values()], gate.metric)
@@ -61,12 +64,6 @@ def candidates(task: str, reports: Sequence[Path]) -> dict[str, Path]:
     if not found:
         raise UsageError(f"there is no evaluated {task} model: run `visionloop run --task {task}`")
     return found
-
-
-def gate_of(task: str, settings: PromoteSettings) -> Gate:
-    """The gate params.yaml asks for; a guardrail it does not name is not asked for."""
-    block = getattr(settings.promote, task)
-    return Gate(**{part.name: getattr(block, part.name) for part in fields(Gate) if hasattr(block, part.name)})
 
 
 def register(registry: Registry, task: str, model_sha256: str) -> Version:
@@ -85,22 +82,35 @@ class _Judge:
     ) -> None:
         self.task, self.settings, self.gate, self.registry = task, settings, gate, registry
         self.evaluate_again, self.scratch = evaluate_again, scratch
-        self.candidates = 1
+        self.family: Sequence[Evidence] = ()
+        self.compared: dict[str, Comparison] = {}
+        self.evaluated: dict[str, Path] = {}
 
     def settle_in_turn(
         self, ranked: Sequence[Evidence], folders: Mapping[str, Path], versions: Mapping[str, Version], champion: Version | None
     ) -> list[tuple[Evidence, Decision]]:
-        """Judge the candidates one after another until one is promoted or is the champion; the first to fail is challenger."""
-        self.candidates = sum(champion is None or one.sha256 != champion.sha256 for one in ranked) or 1
+        """Judge the candidates in the order of validation until one is promoted, then the others against it, until none is.
+
+        The one that validation prefers is challenger unless it is champion.
+        """
         decisions: list[tuple[Evidence, Decision]] = []
-        for one in ranked:
-            if decisions and champion is not None and one.sha256 == champion.sha256:
-                break
-            decisions.append((one, self.settle(one, folders, versions[one.sha256], champion)))
-            if decisions[-1][1].verdict == "promote" or (champion is not None and one.sha256 == champion.sha256):
-                break
+        judged, is_promoted = ranked, True
+        while is_promoted:
+            self._meet([one for one in judged if not _is(one, champion) and not versions[one.sha256].rolled_back])
+            for one in judged:
+                decisions.append((one, self.settle(one, folders, versions[one.sha256], champion)))
+                is_promoted = decisions[-1][1].verdict == "promote"
+                if is_promoted:
+                    champion = versions[one.sha256]
+                    judged = [other for other in ranked if not _is(other, champion)]
+                    break
+            is_promoted = is_promoted and bool(judged)
         self._challenge(versions[ranked[0].sha256])
         return decisions
+
+    def _meet(self, family: Sequence[Evidence]) -> None:
+        """These candidates are judged together: each is allowed less chance, and all see the same resamples."""
+        self.family, self.compared = family, {}
 
     def settle(self, chosen: Evidence, folders: Mapping[str, Path], version: Version, champion: Version | None) -> Decision:
         """Answer the recorded decision where there is one, otherwise decide and record; then set the aliases."""
@@ -109,7 +119,7 @@ class _Judge:
         if version.rolled_back:
             reason = f"{chosen.model} (version {version.number}) was rolled back at {version.rolled_back}: it is not promoted again"
             return Decision("keep", [reason], None, self.gate.hash)
-        key = decision_key(chosen, champion, self.gate, self.candidates)
+        key = decision_key(chosen, champion, self.gate, self.family)
         recorded = self._recorded(key)
         if recorded is None or recorded.verdict == "refused":
             # What was refused for want of evidence may have it now.
@@ -123,28 +133,27 @@ class _Judge:
     def _decide(self, chosen: Evidence, folders: Mapping[str, Path], champion: Version | None) -> Decision:
         if champion is None:
             return decide(chosen, None, self.gate)
-        folder = self._champion_folder(champion, chosen.test_digest, folders)
-        theirs = evidence(folder)
-        comparison = None
-        if theirs.test_digest == chosen.test_digest:
-            comparison = compare(
-                self.task,
-                self.gate.metric,
-                folders[chosen.sha256],
-                folder,
-                self.settings.seed,
-                self.settings.promote.rounds,
-                self.candidates,
-            )
-        return decide(chosen, theirs, self.gate, comparison)
+        folder = self._champion_folder(champion, chosen, folders)
+        theirs, seed, rounds = evidence(folder), self.settings.seed, self.settings.promote.rounds
+        if theirs.test_digest != chosen.test_digest:
+            return decide(chosen, theirs, self.gate)
+        if not self.compared:
+            met = {one.sha256: folders[one.sha256] for one in self.family if one.test_digest == chosen.test_digest}
+            self.compared = compare(self.task, self.gate.metric, met, folder, seed, rounds)
+        falls = measure(self.task, self.gate, folders[chosen.sha256], folder, seed, rounds)
+        return decide(chosen, theirs, self.gate, self.compared[chosen.sha256], falls)
 
-    def _champion_folder(self, champion: Version, test_digest: str, folders: Mapping[str, Path]) -> Path:
-        folder = folders.get(champion.sha256) or self.registry.evaluation(champion, self.scratch)
-        if evidence(folder).test_digest == test_digest or self.evaluate_again is None:
+    def _champion_folder(self, champion: Version, chosen: Evidence, folders: Mapping[str, Path]) -> Path:
+        """The champion's evaluation on the test set of the chosen, with all that the gate guards, made anew where it is not."""
+        folder = self.evaluated.get(champion.sha256) or folders.get(champion.sha256) or self.registry.evaluation(champion, self.scratch)
+        own = folders[chosen.sha256]
+        lacks = missing(self.task, self.gate, own, folder) and not missing(self.task, self.gate, own, own)
+        if self.evaluate_again is None or (evidence(folder).test_digest == chosen.test_digest and not lacks):
             return folder
         again = self.evaluate_again(self.registry.model_file(champion, self.scratch))
         if evidence(again).sha256 != champion.sha256:
             raise DataError(f"{again} is an evaluation of {evidence(again).sha256[:12]}, expected the champion {champion.sha256[:12]}")
+        self.evaluated[champion.sha256] = again
         return again
 
     def _recorded(self, key: str) -> Decision | None:
@@ -152,7 +161,8 @@ class _Judge:
         if entry is None:
             return None
         comparison = Comparison(**entry["comparison"]) if entry["comparison"] else None
-        return Decision(entry["verdict"], entry["reasons"], comparison, entry["gate_hash"])
+        guards = [Guarded(**one) for one in entry.get("guards", [])]
+        return Decision(entry["verdict"], entry["reasons"], comparison, entry["gate_hash"], guards)
 
     def _record(self, key: str, decision: Decision, version: Version, champion: Version | None) -> None:
         entry = self.registry.ledger.append(
@@ -163,6 +173,7 @@ class _Judge:
                 "verdict": decision.verdict,
                 "reasons": decision.reasons,
                 "comparison": _plain(decision.comparison),
+                "guards": [asdict(one) for one in decision.guards],
                 "gate": asdict(self.gate),
                 "gate_hash": decision.gate_hash,
                 "candidate": version.named(),
@@ -189,10 +200,15 @@ class _Judge:
             self.registry.assign(best, "challenger")
 
 
-def decision_key(chosen: Evidence, champion: Version | None, gate: Gate, candidates: int) -> str:
-    """The same candidate, champion, test set, gate and number of candidates have the same decision."""
-    seen = champion.sha256 if champion else "none"
-    return hashlib.sha256("\n".join([chosen.sha256, seen, chosen.test_digest, gate.hash, str(candidates)]).encode()).hexdigest()
+def decision_key(chosen: Evidence, champion: Version | None, gate: Gate, family: Sequence[Evidence]) -> str:
+    """The same candidate, champion, test set, gate and candidates judged with it have the same decision."""
+    others = [one.sha256 for one in family]
+    known = [chosen.sha256, champion.sha256 if champion else "none", chosen.test_digest, gate.hash, *others]
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()
+
+
+def _is(one: Evidence, champion: Version | None) -> bool:
+    return champion is not None and one.sha256 == champion.sha256
 
 
 def _plain(comparison: Any) -> dict[str, Any] | None:

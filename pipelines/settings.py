@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import yaml
 
+from components import gate
 from components.errors import UsageError
+from components.gate import Gate
 from components.models.sizes import usual_size
 from components.train.config import TrainConfig
 from components.train.space import Knob, Space, Tune, refuse_impossible
@@ -92,19 +94,6 @@ class Evaluate:
     calibration_bins: int
     worst: int
     latency_images: int
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What a candidate of one task must do to become champion."""
-
-    metric: str
-    floor: float
-    margin: float
-    max_recall_drop: float
-    max_size_ratio: float
-    max_latency_ratio: float
-    max_ece_rise: float | None
 
 
 @dataclass(frozen=True)
@@ -247,6 +236,8 @@ def _refuse_impossible(settings: Settings, source: str) -> None:
             raise UsageError(f"{source}: models.{model.name}: epochs, batch_size and threads must be 1 or more, frozen_epochs below epochs")
         _refuse_unmixable(model, source)
     refuse_impossible(settings.tune, f"{source}: tune")
+    for task in ("classification", "detection"):
+        gate.refuse_impossible(getattr(settings.promote, task), f"{source}: promote.{task}")
 
 
 def _refuse_unmixable(model: Model, source: str) -> None:

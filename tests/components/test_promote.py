@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.errors import DataError
+from components.errors import DataError, UsageError
 from components.evaluate.compare import Comparison
-from components.promote import Decision, Evidence, Gate, Recall, decide, rank
+from components.evaluate.falls import Fall
+from components.gate import Gate, refuse_impossible
+from components.promote import Decision, Evidence, Falls, decide, rank, summed, to_settle
 
 METRICS = {
     "val/accuracy": 0.8,
@@ -19,18 +21,31 @@ METRICS = {
     "cost/parameters": 100.0,
     "test/ece": 0.05,
 }
-CHAMPION = Evidence("old", "classification", "c" * 64, "t" * 64, METRICS, {"cat": Recall(0.9, 50), "dog": Recall(0.9, 5)})
+CHAMPION = Evidence("old", "classification", "c" * 64, "t" * 64, METRICS)
 CANDIDATE = replace(CHAMPION, model="new", sha256="n" * 64, metrics={**METRICS, "test/accuracy": 0.9})
-GATE = Gate("accuracy", floor=0.5, margin=0.01, max_recall_drop=0.1, max_size_ratio=2.0, max_latency_ratio=2.0, max_ece_rise=0.05)
-BETTER = Comparison(0.1, 0.02, 0.15, 2000, 100, "group")
+COSTS = {"max_size_ratio": 2.0, "max_latency_ratio": 2.0, "latency_ms": None, "max_megabytes": None}
+GATE = Gate("accuracy", 0.5, 0.01, 0.1, None, None, 20, max_ece_rise=0.05, **COSTS)  # type: ignore[arg-type]
+BARE = Gate("accuracy", 0.5, 0.01, None, None, None, 20, None, None, None, None, None)
+BETTER = Comparison(0.1, 0.02, 0.15, 2000, 100, "group", error=0.03, critical=1.98, images=200)
+FINE = Falls([Fall("class", "cat", 0.9, 0.9, 0.02, 50, 50, 50), Fall("class", "dog", 0.9, 0.0, 0.02, 5, 5, 5)])
 
 
 def measured(**metrics: float) -> Evidence:
     return replace(CANDIDATE, metrics={**CANDIDATE.metrics, **{name.replace("__", "/"): value for name, value in metrics.items()}})
 
 
-def judged(candidate: Evidence = CANDIDATE, comparison: Comparison | None = BETTER, gate: Gate = GATE) -> Decision:
-    return decide(candidate, CHAMPION, gate, comparison)
+def judged(
+    candidate: Evidence = CANDIDATE, comparison: Comparison | None = BETTER, gate: Gate = GATE, falls: Falls | None = FINE
+) -> Decision:
+    return decide(candidate, CHAMPION, gate, comparison, falls)
+
+
+def between(low: float, high: float) -> Comparison:
+    return Comparison((low + high) / 2, low, high, 10, 10, "image", (high - low) / 4, 2.0, 10)
+
+
+def falling(drop: float, error: float, kind: str = "class") -> Falls:
+    return Falls([Fall(kind, "cat", 0.9, 0.9 - drop, error, 50, 50, 50)])  # type: ignore[arg-type]
 
 
 def test_surely_better_is_promoted_with_its_numbers() -> None:
@@ -45,7 +60,7 @@ def test_surely_better_is_promoted_with_its_numbers() -> None:
     [(0.0101, 0.2, "promote"), (0.01, 0.2, "inconclusive"), (-0.1, 0.2, "inconclusive"), (-0.2, 0.01, "keep"), (-0.3, -0.2, "keep")],
 )
 def test_the_interval_decides(low: float, high: float, verdict: str) -> None:
-    assert judged(comparison=Comparison((low + high) / 2, low, high, 10, 10, "image")).verdict == verdict
+    assert judged(comparison=between(low, high)).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -55,9 +70,6 @@ def test_the_interval_decides(low: float, high: float, verdict: str) -> None:
         (measured(cost__megabytes=8.1), "cost/megabytes"),
         (measured(test__ece=0.11), "0.06 above the champion's 0.05"),
         (measured(test__ece=math.nan), "measure it for both"),
-        (replace(CANDIDATE, per_class={"cat": Recall(0.7, 50)}), "recall of 'cat' falls from 0.900 to 0.700 on 50"),
-        (replace(CANDIDATE, per_class={"cat": Recall(math.nan, 50)}), "recall of 'cat'"),
-        (replace(CANDIDATE, per_class={}), "recall of 'cat' falls from 0.900 to 0.000"),
     ],
 )
 def test_a_broken_guardrail_keeps_the_champion(candidate: Evidence, said: str) -> None:
@@ -66,19 +78,85 @@ def test_a_broken_guardrail_keeps_the_champion(candidate: Evidence, said: str) -
     assert said in decision.reasons[1]
 
 
+@pytest.mark.parametrize("low", [0.02, -0.05])
+def test_a_part_that_surely_falls_keeps_the_champion_whatever_the_whole_does(low: float) -> None:
+    decision = judged(comparison=between(low, 0.2), falls=falling(0.3, 0.03))
+    assert decision.verdict == "keep"
+    assert "class cat: 0.900 falls to 0.600 on 50 test examples" in decision.reasons[1]
+    assert [one.outcome for one in decision.guards] == ["breaks"]
+
+
+def test_a_part_that_perhaps_falls_too_far_waits_for_more_images() -> None:
+    decision = judged(falls=falling(0.15, 0.05))
+    assert decision.verdict == "inconclusive"
+    assert "more images of it would settle it" in decision.reasons[1]
+
+
+def test_too_few_examples_of_a_part_are_told_and_block_nothing() -> None:
+    decision = judged()
+    assert decision.verdict == "promote"
+    assert [one.outcome for one in decision.guards] == ["passes", "unmeasured"]
+
+
 def test_exactly_at_the_limits_nothing_breaks() -> None:
     edge = measured(cost__latency_ms=20.0, cost__megabytes=8.0)
-    assert judged(replace(edge, per_class={"cat": Recall(0.85, 50), "dog": Recall(0.0, 5)})).verdict == "promote"
+    assert judged(edge, falls=falling(0.1, 0.001)).verdict == "promote"
 
 
 def test_guardrails_not_asked_for_are_not_needed() -> None:
-    bare = replace(CANDIDATE, metrics={"test/accuracy": 0.9}, per_class={})
-    assert decide(bare, replace(CHAMPION, per_class={}), Gate("accuracy", 0.5, 0.01), BETTER).verdict == "promote"
+    bare = replace(CANDIDATE, metrics={"test/accuracy": 0.9})
+    assert decide(bare, CHAMPION, BARE, BETTER).verdict == "promote"
 
 
-def test_a_limit_on_recall_without_recalls_is_not_passed() -> None:
-    decision = decide(replace(CANDIDATE, per_class={}), replace(CHAMPION, per_class={}), GATE, BETTER)
-    assert decision.verdict == "keep"
+@pytest.mark.parametrize("kind", ["max_recall_drop", "max_slice_drop", "max_corruption_drop"])
+def test_a_limit_on_what_was_not_measured_is_not_passed(kind: str) -> None:
+    decision = judged(gate=replace(BARE, **{kind: 0.1}), falls=Falls())  # type: ignore[arg-type]
+    assert decision.verdict == "refused"
+    assert "evaluate them again" in decision.reasons[0]
+
+
+def test_what_is_missing_is_refused_with_its_remedy() -> None:
+    decision = judged(falls=Falls(FINE.measured, ["no slices: run the evaluate stage again"]))
+    assert (decision.verdict, decision.reasons) == ("refused", ["no slices: run the evaluate stage again"])
+
+
+def test_one_group_of_images_is_inconclusive() -> None:
+    decision = judged(comparison=Comparison(0.3, math.nan, math.nan, 10, 1, "group", images=12))
+    assert decision.verdict == "inconclusive"
+    assert "all 12 test images are one group" in decision.reasons[0]
+
+
+def test_an_inconclusive_verdict_says_how_many_images_would_settle_it() -> None:
+    # 0.03 with an error of 0.02 on 1000 groups of 2 images: (0.02 × (1.96 + 0.84) / 0.03)² = 3.49 times the images there are.
+    unsure = Comparison(0.04, 0.0, 0.08, 2000, 1000, "group", error=0.02, critical=1.9623, images=2000)
+    assert to_settle(unsure, 0.01) == pytest.approx(2000 * 2.488, rel=0.002)
+    assert f"about {to_settle(unsure, 0.01):,} more test images, in groups of 2.0, would settle it" in judged(comparison=unsure).reasons[0]
+    even = replace(unsure, difference=0.01, low=-0.03, high=0.05)
+    assert "no feasible number of test images" in judged(comparison=even).reasons[0]
+
+
+def test_the_settling_number_is_symmetric_about_the_margin() -> None:
+    up, down = (replace(BETTER, difference=0.01 + sign * 0.02) for sign in (1, -1))
+    assert to_settle(up, 0.01) == to_settle(down, 0.01)
+
+
+def test_mcnemar_is_told_where_images_are_alone() -> None:
+    alone = replace(BETTER, unit="image", gained=37, lost=14, mcnemar=0.0014)
+    assert "(37 answers gained, 14 lost, McNemar's mid-p 0.0014)" in judged(comparison=alone).reasons[0]
+
+
+def test_the_sum_of_a_round_is_its_last_promotion() -> None:
+    first, second, third = (replace(judged(), verdict=verdict, reasons=[verdict]) for verdict in ("promote", "promote", "keep"))
+    found = summed([(CANDIDATE, first), (CHAMPION, replace(second, guards=[])), (CANDIDATE, third)])
+    assert (found.verdict, found.guards) == ("promote", [])
+    assert found.reasons == ["new: promote: promote", "old: promote: promote", "new: keep: keep"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("floor", 1.5), ("max_slice_drop", -0.1), ("min_support", 0), ("max_size_ratio", 0.0)])
+def test_an_impossible_threshold_is_refused(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"here.{name} is"):
+        refuse_impossible(replace(GATE, **{name: value}), "here")  # type: ignore[arg-type]
+    refuse_impossible(GATE, "here")
 
 
 @pytest.mark.parametrize(
@@ -103,10 +181,10 @@ def test_the_first_champion_must_clear_the_floor(accuracy: float, verdict: str) 
     assert decide(measured(test__accuracy=accuracy), None, GATE).verdict == verdict
 
 
-def test_the_latency_budget_holds_for_the_first_champion_too() -> None:
-    decision = decide(CANDIDATE, None, replace(GATE, latency_ms=9.0))
+def test_budgets_hold_for_the_first_champion_too() -> None:
+    decision = decide(CANDIDATE, None, replace(GATE, latency_ms=9.0, max_megabytes=3.0))
     assert decision.verdict == "refused"
-    assert "the budget is 9" in decision.reasons[1]
+    assert "the budget is 9" in decision.reasons[1] and "the budget is 3" in decision.reasons[2]
 
 
 def test_the_champion_itself_is_kept() -> None:
@@ -117,7 +195,7 @@ def test_the_champion_itself_is_kept() -> None:
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 0.5))
 def test_nothing_is_promoted_whose_lower_bound_is_not_above_the_margin(a: float, b: float, margin: float) -> None:
     low, high = sorted((a, b))
-    decision = judged(comparison=Comparison(low, low, high, 10, 10, "image"), gate=replace(GATE, margin=margin))
+    decision = judged(comparison=between(low, high), gate=replace(GATE, margin=margin))
     assert (decision.verdict == "promote") == (low > margin)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from components.data.tables import CLASSIFICATION, DETECTION
+from components.gate import Gate
 from pipelines.digest import sha256
 from pipelines.paths import Paths
 
@@ -173,6 +174,7 @@ def picture(path: Path) -> None:
 
 def settings(**changes: object) -> Any:
     """Settings with only what a promotion reads."""
-    gate = {"metric": "accuracy", "floor": 0.5, "margin": 0.0, "max_recall_drop": 0.5, "max_size_ratio": 3.0, "max_latency_ratio": 3.0}
-    block = SimpleNamespace(**{**gate, "max_ece_rise": 0.1, **changes})
-    return SimpleNamespace(seed=7, promote=SimpleNamespace(rounds=500, classification=block, detection=block))
+    limits = {"max_recall_drop": 0.5, "max_slice_drop": None, "max_corruption_drop": None, "min_support": 20, "max_ece_rise": 0.1}
+    costs = {"max_size_ratio": 3.0, "max_latency_ratio": 3.0, "latency_ms": None, "max_megabytes": None}
+    gate = Gate(**{"metric": "accuracy", "floor": 0.5, "margin": 0.0, **limits, **costs, **changes})
+    return SimpleNamespace(seed=7, promote=SimpleNamespace(rounds=500, classification=gate, detection=gate))

@@ -1,0 +1,69 @@
+"""How much worse is a candidate on a part of the test set: a class, a slice, images made worse on purpose.
+
+The same paired bootstrap over groups as `compare`, for many parts at once. A part's measure is a share: what was found of
+what there was to find, summed over its images (right answers of images; boxes found, averaged over the IoU thresholds, of
+boxes). Average precision is none, and is therefore not what parts are guarded by.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.evaluate.compare import group_numbers, resamples, standard_errors
+
+Kind = Literal["class", "slice", "corruption"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What two models found in each test image, (images,) float each, and `wanted`, what there was to find: 0 outside of the part."""
+
+    kind: Kind
+    name: str
+    champion: NDArray[np.float64]
+    candidate: NDArray[np.float64]
+    wanted: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fall:
+    """Shares 0..1 of both models in a part, and the standard error of champion minus candidate.
+
+    `examples` were to be found in `images` of `groups`; `error` is NaN with fewer than two groups.
+    """
+
+    kind: Kind
+    name: str
+    champion: float
+    candidate: float
+    error: float
+    examples: int
+    images: int
+    groups: int
+
+
+def falls(parts: Sequence[Part], groups: NDArray[Any], seed: int, rounds: int = 2000) -> list[Fall]:
+    """One Fall a part with something to find; groups: any label of each image, (images,)."""
+    parts = [part for part in parts if part.wanted.any()]
+    if not parts:
+        return []
+    members, _ = group_numbers(groups)
+    lost = np.stack([part.champion - part.candidate for part in parts], axis=1)
+    wanted = np.stack([part.wanted for part in parts], axis=1)
+    of = np.array([len(np.unique(members[part.wanted > 0])) for part in parts])
+    resampled = np.concatenate([_ratio(weights @ lost, weights @ wanted) for weights in resamples(members, seed, rounds)])
+    errors = [standard_errors(resampled[:, [k]], int(of[k]), float(wanted[:, k].sum()))[0] for k in range(len(parts))]
+    return [_fall(part, int(count), float(error)) for part, count, error in zip(parts, of, errors, strict=True)]
+
+
+def _fall(part: Part, groups: int, error: float) -> Fall:
+    total = float(part.wanted.sum())
+    shares = float(part.champion.sum() / total), float(part.candidate.sum() / total)
+    return Fall(part.kind, part.name, *shares, error, round(total), int((part.wanted > 0).sum()), groups)
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)

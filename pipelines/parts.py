@@ -1,0 +1,146 @@
+"""What a gate guards, from two evaluation folders: each class's recall, each slice, each corruption, image by image."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from components.data.tables import CLASSIFICATION
+from components.evaluate.falls import Fall, Kind, Part, falls
+from components.gate import Gate
+from components.promote import Falls
+from pipelines.evidence import detected, read_report, same_images, test_rows
+
+if TYPE_CHECKING:
+    from components.evaluate.detection_matches import ClassMatches
+
+OF_CLASS = "class: "  # slices that are classes: the guard of recall is theirs
+SLICES, CORRUPTED = "slices.parquet", "corrupted.parquet"
+KEYS = ["image_id", "corruption", "severity"]
+
+Values = NDArray[np.float64]
+Measured = tuple[NDArray[Any], list[Part]]  # the group of each test image, (images,), and what is guarded
+
+
+class Pair(NamedTuple):
+    """What two models found in each test image, (images,)."""
+
+    champion: Values
+    candidate: Values
+
+
+def measure(task: str, gate: Gate, candidate: Path, champion: Path, seed: int, rounds: int) -> Falls:
+    """How both folders' models did at every part that the gate guards.
+
+    A classifier's part is measured by its share of right answers, a detector's by the share of boxes found, averaged over
+    IoU 0.50 to 0.95 with at most 100 detections an image and class (COCO's AR). Of a detector's corruptions only AP50 as a
+    whole is known, a point, which cannot be tested.
+    """
+    lacking = missing(task, gate, candidate, champion)
+    if lacking:
+        return Falls(missing=lacking)
+    groups, parts = (_of_classifier if task == CLASSIFICATION else _of_detector)(gate, candidate, champion)
+    found: list[Fall] = falls(parts, groups, seed, rounds)
+    if task != CLASSIFICATION and gate.max_corruption_drop is not None:
+        found += _points(candidate, champion)
+    return Falls(found)
+
+
+def missing(task: str, gate: Gate, candidate: Path, champion: Path) -> list[str]:
+    """What the gate guards and one of the folders lacks, with the remedy; empty when all can be compared."""
+    lacks = []
+    if gate.max_slice_drop is not None and not (candidate / SLICES).is_file():
+        lack = f"{candidate / SLICES} does not exist: run the evaluate stage again"
+        lacks.append(f"max_slice_drop is {gate.max_slice_drop:g}, and {lack}, or set it to null")
+    if gate.max_corruption_drop is not None and (lack := _no_corruptions(task, candidate, champion)):
+        lacks.append(f"max_corruption_drop is {gate.max_corruption_drop:g}, and {lack}, or set it to null")
+    return lacks
+
+
+def _no_corruptions(task: str, candidate: Path, champion: Path) -> str:
+    for folder in (candidate, champion):
+        known = (folder / CORRUPTED).is_file() if task == CLASSIFICATION else bool(_ap50(folder))
+        if not known:
+            return f"{folder} tells nothing of corrupted images: run the evaluate stage again with evaluate.robustness_images above 0"
+    if task == CLASSIFICATION:
+        ours, theirs = (set(pd.read_parquet(folder / CORRUPTED, columns=KEYS).itertuples(index=False)) for folder in (candidate, champion))
+        if not ours:
+            return f"{candidate / CORRUPTED} is empty: run the evaluate stage again with evaluate.robustness_images above 0"
+        if ours != theirs:
+            return "the champion was shown other corrupted images: evaluate both again"
+    return ""
+
+
+def _of_classifier(gate: Gate, candidate: Path, champion: Path) -> Measured:
+    ours, theirs = same_images(candidate, champion), same_images(champion, candidate)
+    right = Pair(*(table["correct"].to_numpy(np.float64) for table in (theirs, ours)))
+    images, every, labels = ours["image_id"], np.ones(len(ours)), ours["label"].to_numpy()
+    parts: list[Part] = []
+    if gate.max_recall_drop is not None:
+        parts += [_part("class", str(label), right, every, labels == label) for label in sorted(set(labels))]
+    parts += [_part("slice", name, right, every, own) for name, own in _members(gate, candidate, images)]
+    if gate.max_corruption_drop is not None:
+        parts += _corruptions(candidate, champion, images)
+    return ours["group_id"].to_numpy(), parts
+
+
+def _of_detector(gate: Gate, candidate: Path, champion: Path) -> Measured:
+    images, models = detected([champion, candidate])
+    labels, count = list(models[0].classes), len(images)
+    hits = [[_hits(model.classes[label], count) for label in labels] for model in models]
+    wanted = [models[0].classes[label].truths.astype(np.float64) for label in labels]
+    parts: list[Part] = []
+    if gate.max_recall_drop is not None:
+        parts += [Part("class", label, *one) for label, *one in zip(labels, *hits, wanted, strict=True)]
+    whole = Pair(*(np.sum(of_model, axis=0) for of_model in hits))
+    every = np.sum(wanted, axis=0)
+    parts += [_part("slice", name, whole, every, own) for name, own in _members(gate, candidate, images["image_id"])]
+    return images["group_id"].to_numpy(), parts
+
+
+def _hits(found: "ClassMatches", images: int) -> Values:
+    """Boxes (images,) that were found in each image, averaged over the IoU thresholds."""
+    return np.bincount(found.image, found.true.mean(axis=1), images).astype(np.float64)
+
+
+def _part(kind: Kind, name: str, right: tuple[NDArray[np.float64], ...], wanted: NDArray[np.float64], own: NDArray[np.bool_]) -> Part:
+    return Part(kind, name, right[0] * own, right[1] * own, wanted * own)
+
+
+def _members(gate: Gate, folder: Path, images: "pd.Series[str]") -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    if gate.max_slice_drop is None:
+        return
+    table = test_rows(folder / SLICES)
+    for name, rows in table.groupby("slice", sort=True):
+        if not str(name).startswith(OF_CLASS):
+            yield str(name), images.isin(rows["image_id"]).to_numpy()
+
+
+def _corruptions(candidate: Path, champion: Path, images: "pd.Series[str]") -> Iterator[Part]:
+    """One part a corruption and one of all together: the mean over the severities at which an image was shown."""
+    theirs, ours = (pd.read_parquet(folder / CORRUPTED) for folder in (champion, candidate))
+    every = [table.assign(corruption="of every kind") for table in (theirs, ours)]
+    for both in ((theirs, ours), every):
+        means = [table.groupby(["corruption", "image_id"])["correct"].mean() for table in both]
+        for name in sorted(set(means[0].index.get_level_values(0))):
+            shares = [one.loc[name].reindex(images) for one in means]
+            wanted = shares[0].notna().to_numpy(np.float64)
+            right = [share.fillna(0.0).to_numpy(np.float64) for share in shares]
+            yield Part("corruption", str(name), right[0], right[1], wanted)
+
+
+def _points(candidate: Path, champion: Path) -> list[Fall]:
+    theirs, ours = _ap50(champion), _ap50(candidate)
+    images = int(read_report(candidate)["robustness"]["images"])
+    return [
+        Fall("corruption", name, theirs[name], ours[name], error=float("nan"), examples=images, images=images, groups=0)
+        for name in sorted(set(theirs) & set(ours))
+    ]
+
+
+def _ap50(folder: Path) -> dict[str, float]:
+    rows = read_report(folder).get("robustness", {}).get("corruptions", {})
+    return {name: float(row["value"]) for name, row in rows.items() if row.get("value") is not None}
