@@ -28,6 +28,7 @@ LATENCY = "cost/latency_ms"
 SIZE = "cost/megabytes"
 CALIBRATION = "test/ece"
 PARAMETERS = "cost/parameters"
+MOST_TOLD = 3  # guards in words; the decision has all of them
 
 
 class Interval(Protocol):
@@ -134,8 +135,8 @@ def decide(
         return answer(*_first(candidate, gate, broken))
     if unmeasured := list(_unmeasured(gate, falls)):
         return answer("refused", unmeasured)
-    broken += [str(one) for one in guards if one.outcome == "breaks"]
-    suspected = [str(one) for one in guards if one.outcome == "suspected"]
+    broken += _told(guards, "breaks")
+    suspected = _told(guards, "suspected")
     verdict, reason = _difference(candidate, champion, gate, comparison)
     if broken:
         verdict = "keep"
@@ -162,6 +163,14 @@ def _unusable(candidate: Evidence, champion: Evidence | None, gate: Gate, compar
         yield "no paired comparison was given"
     elif comparison.units > 1 and not all(map(math.isfinite, (comparison.difference, comparison.low, comparison.high))):
         yield f"the paired difference is undefined (95 % interval {comparison.low} to {comparison.high})"
+
+
+def _told(guards: Sequence[Guarded], outcome: str) -> list[str]:
+    """The parts of one outcome in words: the surest first, and how many more there are beyond a few."""
+    found = sorted((one for one in guards if one.outcome == outcome), key=lambda one: 0.0 if one.p is None else one.p)
+    rest = len(found) - MOST_TOLD
+    more = [f"{rest} more of the {len(guards)} guards: {outcome}; `visionloop history --json` has all"] if rest > 0 else []
+    return [*map(str, found[:MOST_TOLD]), *more]
 
 
 def _unmeasured(gate: Gate, falls: Falls) -> Iterator[str]:

@@ -136,7 +136,8 @@ def _average_precision(thresholds: slice) -> Compare:
         def scores(weights: np.ndarray) -> np.ndarray:
             return np.stack([mean_average_precision(one, weights, thresholds) for one in found], axis=1)
 
-        return paired_bootstrap(scores, groups["group_id"].to_numpy(), seed, rounds)
+        boxes = sum(int(one.truths.sum()) for one in found[0].classes.values())
+        return paired_bootstrap(scores, groups["group_id"].to_numpy(), seed, rounds, boxes)
 
     return compared
 

@@ -9,7 +9,7 @@ The interval is difference ± critical value × standard error.
 
 - The standard error is that of the resampled differences. The bootstrap's own is too small by sqrt((G - 1) / G) for G
   groups, and is 0 where no image that was drawn tells the models apart; so it is widened by that factor, and as if one
-  more image had told them apart (Bonett & Price 2012, https://doi.org/10.3102/1076998611411915, add two).
+  more answer (an image; of detectors a box) had told them apart (Bonett & Price 2012, https://doi.org/10.3102/1076998611411915, add two).
 - The critical value of the first candidate, the one that validation prefers, is that of a single 95 % interval. The others
   share theirs: the 95 % quantile of the largest of their standardised deviations in the same resample (single-step max
   statistic; Romano & Wolf 2005, https://doi.org/10.1198/016214504000000539), so that all their intervals hold together,
@@ -34,7 +34,7 @@ from components.errors import DataError
 
 FEWEST_FINITE = 0.9
 LEVEL = 0.95  # of the intervals, all together
-AT_ONCE = 4_000_000  # weights in memory
+AT_ONCE = 250_000  # weights in memory
 
 Weights = NDArray[np.float64]
 Scores = Callable[[Weights], NDArray[np.float64]]
@@ -71,12 +71,12 @@ def share(values: NDArray[np.float64]) -> Scores:
     return lambda weights: (weights @ values.T) / weights.sum(axis=1, keepdims=True)
 
 
-def paired_bootstrap(scores: Scores, groups: NDArray[Any], seed: int, rounds: int = 2000) -> list[Comparison]:
+def paired_bootstrap(scores: Scores, groups: NDArray[Any], seed: int, rounds: int = 2000, examples: int | None = None) -> list[Comparison]:
     """Compare candidates with a champion by any metric of a resampled test set; one Comparison a candidate.
 
     scores: takes how often every image was drawn in some rounds, (rounds, images), and gives (rounds, models): the champion
     first, then the candidates, the one that validation prefers before the others; NaN where the metric is undefined.
-    groups: any label of each image, (images,).
+    groups: any label of each image, (images,). examples: how many answers the metric is made of, one an image where not given.
     Raises DataError when there is no image.
     """
     members, count = group_numbers(groups)
@@ -84,7 +84,7 @@ def paired_bootstrap(scores: Scores, groups: NDArray[Any], seed: int, rounds: in
     estimates = everything[1:] - everything[0]
     resampled = np.concatenate([scores(weights) for weights in resamples(members, seed, rounds)])
     differences = resampled[:, 1:] - resampled[:, :1]
-    errors = standard_errors(differences, count, len(members))
+    errors = standard_errors(differences, count, examples or len(members))
     deviations = _standardised(differences, estimates)
     parts = (deviations[:, :1], deviations[:, 1:])
     critical = np.repeat([_critical(part, count) for part in parts], [part.shape[1] for part in parts])
@@ -111,8 +111,9 @@ def resamples(members: NDArray[np.int64], seed: int, rounds: int) -> Iterator[We
     most = max(1, AT_ONCE // len(members))
     for start in range(0, rounds, most):
         some = min(most, rounds - start)
-        drawn = random.integers(count, size=(some, count)) + count * np.arange(some)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=some * count).reshape(some, count)[:, members].astype(np.float64)
+        drawn = random.integers(count, size=(some, count), dtype=np.int32) + count * np.arange(some)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=some * count).reshape(some, count)
+        yield np.take(times, members, axis=1).astype(np.float64)
 
 
 def standard_errors(resampled: NDArray[np.float64], groups: int, examples: float | NDArray[np.float64]) -> NDArray[np.float64]:

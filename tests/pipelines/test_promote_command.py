@@ -40,6 +40,16 @@ def made(paths: Paths, name: str, wrong: int, seed: int, test_digest: str = "t" 
     return candidate
 
 
+def write_corrupted(folder: Path, wrong: int) -> None:
+    """Every fourth image under two corruptions, each at one severity; the first `wrong` of the 120 are wrong."""
+    rows = [
+        {"image_id": f"image{index:03}", "corruption": name, "severity": index % 5 + 1, "correct": index >= wrong}
+        for index in range(0, 120, 4)
+        for name in ("blur", "noise")
+    ]
+    pd.DataFrame(rows).to_parquet(folder / "corrupted.parquet", index=False)
+
+
 def judged(paths: Paths, *candidates: Made, **gate: object) -> Decision:
     return promote(TASK, paths, settings(**gate), [candidate.evaluate_dir for candidate in candidates])
 
@@ -62,9 +72,10 @@ def test_the_first_champion_then_a_better_one(paths: Paths, registry: Registry) 
     assert decision.verdict == "promote"
     assert decision.comparison is not None and decision.comparison.difference == pytest.approx(0.3)
     assert aliases(registry) == {"champion": "new", "challenger": None, "previous": "old"}
-    assert verdicts(registry) == ["promote", "promote"]
-    entry = registry.history(TASK)[-1]
-    assert (entry["candidate"]["model"], entry["champion"]["model"], entry["reasons"]) == ("new", "old", decision.reasons)
+    assert verdicts(registry) == ["promote", "promote", "keep"]  # the last: old, judged against new
+    entry = registry.history(TASK)[1]
+    assert (entry["candidate"]["model"], entry["champion"]["model"]) == ("new", "old")
+    assert decision.reasons[0] == f"new: promote: {entry['reasons'][0]}"
 
 
 def test_where_validation_prefers_a_model_that_the_test_refuses_the_next_one_is_judged(paths: Paths, registry: Registry) -> None:
@@ -72,11 +83,67 @@ def test_where_validation_prefers_a_model_that_the_test_refuses_the_next_one_is_
     sound = made(paths, "sound", 10, 2, **{"val/accuracy": 0.5})
     decision = judged(paths, preferred, sound, floor=0.5)
     assert decision.verdict == "promote"
-    assert [reason.split(":")[0] for reason in decision.reasons] == ["preferred", "sound"]
+    assert [" ".join(reason.split(":")[:2]) for reason in decision.reasons[:3]] == [
+        "preferred  refused",
+        "sound  promote",
+        "preferred  keep",
+    ]
     assert aliases(registry) == {"champion": "sound", "challenger": "preferred", "previous": None}
-    assert verdicts(registry) == ["refused", "promote"]
+    assert verdicts(registry) == ["refused", "promote", "keep"]
     assert judged(paths, preferred, sound, floor=0.5).verdict == "keep"
     assert aliases(registry)["champion"] == "sound"
+    assert verdicts(registry) == ["refused", "promote", "keep"]
+
+
+def test_a_weak_first_champion_is_replaced_in_the_same_round(paths: Paths, registry: Registry) -> None:
+    weak = made(paths, "weak", 50, 1, **{"val/accuracy": 0.99})
+    strong, equal = made(paths, "strong", 5, 2, **{"val/accuracy": 0.8}), made(paths, "equal", 4, 3, **{"val/accuracy": 0.7})
+    decision = judged(paths, weak, strong, equal)
+    assert decision.verdict == "promote"
+    assert [reason.split(":")[:2] for reason in decision.reasons] == [
+        ["weak", " promote"], ["strong", " promote"], ["weak", " keep"], ["equal", " inconclusive"],
+    ]  # fmt: skip
+    assert aliases(registry) == {"champion": "strong", "challenger": "weak", "previous": "weak"}
+    before = registry.ledger.path.read_bytes()
+    assert judged(paths, weak, strong, equal).verdict == "keep"
+    assert registry.ledger.path.read_bytes() == before
+
+
+def test_of_two_that_surely_beat_the_champion_validation_chooses(paths: Paths, registry: Registry) -> None:
+    judged(paths, made(paths, "old", 50, 1))
+    preferred = made(paths, "preferred", 6, 2, **{"val/accuracy": 0.95})
+    better_tested = made(paths, "better_tested", 5, 3, **{"val/accuracy": 0.9})
+    judged(paths, preferred, better_tested)
+    assert aliases(registry)["champion"] == "preferred"
+
+
+def test_the_guards_and_their_outcomes_are_in_the_ledger(paths: Paths, registry: Registry) -> None:
+    old, new = made(paths, "old", 40, 1), made(paths, "new", 4, 2)
+    judged(paths, old)
+    decision = judged(paths, new)
+    entry = registry.history(TASK)[-1]
+    assert [(one["name"], one["outcome"]) for one in entry["guards"]] == [("apple", "passes"), ("banana", "passes"), ("pear", "passes")]
+    assert entry["comparison"]["units"] == 60 and entry["comparison"]["error"] > 0
+    assert judged(paths, new).verdict == "keep" and decision.guards[0].images == 40
+
+
+def test_a_champion_without_what_is_guarded_is_evaluated_again(paths: Paths, registry: Registry) -> None:
+    old, new = made(paths, "old", 40, 1), made(paths, "new", 4, 2)
+    judged(paths, old)
+    write_corrupted(new.evaluate_dir, 4)
+    refused = judged(paths, new, max_corruption_drop=0.1)
+    assert refused.verdict == "refused"
+    assert "run the evaluate stage again" in refused.reasons[0] and "null" in refused.reasons[0]
+
+    def again(model: Path) -> Path:
+        assert sha256(model) == old.sha256
+        write_evaluation(paths.outputs / "again", "old", old.sha256, 40, "t" * 64, {})
+        write_corrupted(paths.outputs / "again", 40)
+        return paths.outputs / "again"
+
+    decision = promote(TASK, paths, settings(max_corruption_drop=0.1), [new.evaluate_dir], again)
+    assert decision.verdict == "promote"
+    assert [one.name for one in decision.guards if one.kind == "corruption"] == ["blur", "noise", "of every kind"]
 
 
 def test_repeating_changes_and_writes_nothing(paths: Paths, registry: Registry) -> None:
@@ -187,7 +254,7 @@ def test_macro_f1_is_that_of_scikit_learn_on_repeated_images() -> None:
     random = np.random.default_rng(0)
     truth, predicted, weights = (random.integers(0, 4, 200) for _ in range(3))
     reference = f1_score(np.repeat(truth, weights), np.repeat(predicted, weights), average="macro")
-    assert macro_f1(truth, predicted, weights, 6) == pytest.approx(reference)
+    assert macro_f1(truth, predicted, np.stack([weights, 2 * weights]), 6) == pytest.approx([reference] * 2)
 
 
 def test_predictions_of_other_images_are_not_compared(paths: Paths) -> None:
@@ -197,7 +264,22 @@ def test_predictions_of_other_images_are_not_compared(paths: Paths) -> None:
     table = pd.read_parquet(two / "predictions.parquet")
     table.iloc[1:].to_parquet(two / "predictions.parquet")
     with pytest.raises(DataError, match="not the same ones"):
-        compare(TASK, "accuracy", one, two, seed=0, rounds=10)
+        compare(TASK, "accuracy", {"one": one}, two, seed=0, rounds=10)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_mcnemar_is_told_only_where_no_images_are_grouped(tmp_path: Path, metric: str) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder, wrong in ((one, 10), (two, 16)):
+        write_evaluation(folder, folder.name, "m" * 64, wrong, "t" * 64, {})
+    grouped = compare(TASK, metric, {"one": one}, two, seed=0, rounds=50)["one"]
+    assert (grouped.unit, grouped.units, grouped.mcnemar) == ("group", 60, None)
+    for folder in (one, two):
+        table = pd.read_parquet(folder / "predictions.parquet")
+        table.assign(group_id=table["image_id"]).to_parquet(folder / "predictions.parquet")
+    alone = compare(TASK, metric, {"one": one}, two, seed=0, rounds=50)["one"]
+    # Six images gained and none lost: 2 / 2^6, less half of it.
+    assert (alone.unit, alone.gained, alone.lost, alone.mcnemar) == ("image", 6, 0, 1 / 64)
 
 
 def detection_folder(folder: Path, found: int) -> Path:
@@ -226,10 +308,10 @@ def detection_folder(folder: Path, found: int) -> Path:
 @pytest.mark.parametrize("metric", ["map50", "map"])
 def test_detectors_are_compared_by_average_precision(tmp_path: Path, metric: str) -> None:
     half, all_found = detection_folder(tmp_path / "half", 10), detection_folder(tmp_path / "all", 20)
-    found = compare("detection", metric, all_found, half, seed=0, rounds=200)
+    found = compare("detection", metric, {"all": all_found}, half, seed=0, rounds=200)["all"]
     # All ten right ones come first: precision 1 up to recall 0.5, so 51 of the 101 recall points count.
     assert found.difference == pytest.approx(1 - 51 / 101)
     assert 0.2 < found.low < found.difference < found.high < 0.8
-    assert (found.units, found.unit) == (20, "group")
-    same = compare("detection", metric, half, half, seed=0, rounds=20)
-    assert (same.low, same.high) == (0.0, 0.0)
+    assert (found.units, found.unit) == (20, "image")
+    same = compare("detection", metric, {"half": half}, half, seed=0, rounds=20)["half"]
+    assert (same.difference, same.error) == (0.0, 1 / 20)
