@@ -142,7 +142,7 @@ def decide(
         verdict = "keep"
     elif verdict == "promote" and suspected:
         verdict = "inconclusive"
-    return answer(verdict, [reason, *broken, *suspected])
+    return answer(verdict, [reason, *broken, *suspected, *(_passed(guards) if verdict == "promote" else [])])
 
 
 def _unusable(candidate: Evidence, champion: Evidence | None, gate: Gate, comparison: Interval | None) -> Iterator[str]:
@@ -171,6 +171,12 @@ def _told(guards: Sequence[Guarded], outcome: str) -> list[str]:
     rest = len(found) - MOST_TOLD
     more = [f"{rest} more of the {len(guards)} guards: {outcome}; `visionloop history --json` has all"] if rest > 0 else []
     return [*map(str, found[:MOST_TOLD]), *more]
+
+
+def _passed(guards: Sequence[Guarded]) -> list[str]:
+    small = sum(one.outcome == "unmeasured" for one in guards)
+    told = f"all {len(guards) - small} guards of classes, slices and corruptions pass"
+    return [told + (f"; {small} more have too few test examples to tell" if small else "")] if guards else []
 
 
 def _unmeasured(gate: Gate, falls: Falls) -> Iterator[str]:

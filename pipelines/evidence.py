@@ -92,9 +92,14 @@ def _with_mcnemar(tables: Sequence[pd.DataFrame], scores: Callable[[np.ndarray],
 
 def macro_f1(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
     """Mean F1 (R,) of the classes that occur in truth or prediction; truth, predicted (images,) int, weights (R, images)."""
-    labels = np.arange(classes)[:, None]
-    hit = weights @ ((truth == predicted) & (truth == labels)).T.astype(np.float64)
-    occurring = weights @ ((truth == labels).astype(np.float64) + (predicted == labels)).T
+    from scipy import sparse
+
+    def per_class(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
+        rows = np.arange(len(labels))
+        return np.asarray(weights @ sparse.csr_array((values.astype(np.float64), (rows, labels)), shape=(len(labels), classes)))
+
+    hit, every = per_class(truth, truth == predicted), np.ones(len(truth))
+    occurring = per_class(truth, every) + per_class(predicted, every)
     f1 = np.divide(2 * hit, occurring, out=np.zeros_like(hit), where=occurring > 0)
     return np.asarray(f1.sum(axis=1) / (occurring > 0).sum(axis=1))
 

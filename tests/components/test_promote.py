@@ -96,6 +96,14 @@ def test_too_few_examples_of_a_part_are_told_and_block_nothing() -> None:
     decision = judged()
     assert decision.verdict == "promote"
     assert [one.outcome for one in decision.guards] == ["passes", "unmeasured"]
+    assert decision.reasons[1] == "all 1 guards of classes, slices and corruptions pass; 1 more have too few test examples to tell"
+
+
+def test_only_the_surest_of_many_broken_parts_are_told() -> None:
+    parts = [Fall("slice", str(k), 0.9, 0.5 - 0.01 * k, 0.03, 50, 50, 50) for k in range(6)]
+    decision = judged(gate=replace(GATE, max_slice_drop=0.1), falls=Falls([*FINE.measured, *parts]))
+    assert [reason.partition(":")[0] for reason in decision.reasons[1:4]] == ["slice 5", "slice 4", "slice 3"]
+    assert decision.reasons[4].startswith("3 more of the 8 guards: breaks")
 
 
 def test_exactly_at_the_limits_nothing_breaks() -> None:
