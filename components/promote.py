@@ -118,9 +118,9 @@ def decide(
     promote: make it champion. keep: it is surely not better, or a guard is broken, or it is the champion. inconclusive: the test
     set is too small to tell, of the whole or of a part, so the champion stays. refused: the evidence cannot be used, or a
     first champion is below the floor. `comparison` is the paired difference in the gate's metric on the test split, `falls`
-    the parts it guards; both are needed where there is a champion.
+    the parts it guards; both are needed where there is a champion and the gate guards any.
     """
-    falls = falls or Falls()
+    falls = falls or Falls(missing=_not_measured(gate))
     guards = guarded(falls.measured, gate.margins, gate.min_support) if champion is not None else []
 
     def answer(verdict: Verdict, reasons: list[str]) -> Decision:
@@ -133,8 +133,8 @@ def decide(
     broken = list(_broken(candidate, champion, gate))
     if champion is None or comparison is None:
         return answer(*_first(candidate, gate, broken))
-    if unmeasured := list(_unmeasured(gate, falls)):
-        return answer("refused", unmeasured)
+    if falls.missing:
+        return answer("refused", list(falls.missing))
     broken += _told(guards, "breaks")
     suspected = _told(guards, "suspected")
     verdict, reason = _difference(candidate, champion, gate, comparison)
@@ -165,27 +165,23 @@ def _unusable(candidate: Evidence, champion: Evidence | None, gate: Gate, compar
         yield f"the paired difference is undefined (95 % interval {comparison.low} to {comparison.high})"
 
 
+def _not_measured(gate: Gate) -> list[str]:
+    asked = [kind for kind, margin in gate.margins.items() if margin is not None]
+    return [f"no {kind} was measured in both models: evaluate them again, or remove the limit on its drop" for kind in asked]
+
+
 def _told(guards: Sequence[Guarded], outcome: str) -> list[str]:
     """The parts of one outcome in words: the surest first, and how many more there are beyond a few."""
     found = sorted((one for one in guards if one.outcome == outcome), key=lambda one: 0.0 if one.p is None else one.p)
     rest = len(found) - MOST_TOLD
-    more = [f"{rest} more of the {len(guards)} guards: {outcome}; `visionloop history --json` has all"] if rest > 0 else []
+    more = [f"{rest} more of the {len(guards)} guards: {outcome}; the ledger has all"] if rest > 0 else []
     return [*map(str, found[:MOST_TOLD]), *more]
 
 
 def _passed(guards: Sequence[Guarded]) -> list[str]:
     small = sum(one.outcome == "unmeasured" for one in guards)
-    told = f"all {len(guards) - small} guards of classes, slices and corruptions pass"
-    return [told + (f"; {small} more have too few test examples to tell" if small else "")] if guards else []
-
-
-def _unmeasured(gate: Gate, falls: Falls) -> Iterator[str]:
-    yield from falls.missing
-    if not falls.missing:
-        found = {fall.kind for fall in falls.measured}
-        for kind, margin in gate.margins.items():
-            if margin is not None and kind not in found:
-                yield f"no {kind} was measured in both models: evaluate them again, or remove the limit on its drop"
+    told = f"guards of classes, slices and corruptions: {len(guards) - small} pass"
+    return [told + (f", {small} have too few test examples to tell" if small else "")] if guards else []
 
 
 def _first(candidate: Evidence, gate: Gate, broken: list[str]) -> tuple[Verdict, list[str]]:
@@ -218,8 +214,7 @@ def _difference(candidate: Evidence, champion: Evidence, gate: Gate, comparison:
 def to_settle(comparison: Interval, margin: float) -> int | None:
     """How many more test images would show, four times in five, that the difference is on the side of the margin where it is seen.
 
-    None where that is more than 100 times the images there are. Raises nothing; the images are taken to come in groups
-    as large as the present ones.
+    None where that is more than 100 times the images there are. They are taken to come in groups as large as the present ones.
     """
     normal = float(special.ndtri(special.stdtr(comparison.units - 1, comparison.critical)))
     return more_needed(abs(comparison.difference - margin), comparison.error, normal, comparison.images)

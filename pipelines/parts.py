@@ -61,17 +61,19 @@ def missing(task: str, gate: Gate, candidate: Path, champion: Path) -> list[str]
 
 
 def _no_corruptions(task: str, candidate: Path, champion: Path) -> str:
-    for folder in (candidate, champion):
-        known = (folder / CORRUPTED).is_file() if task == CLASSIFICATION else bool(_ap50(folder))
-        if not known:
+    ours, theirs = (_corrupted(task, folder) for folder in (candidate, champion))
+    for folder, shown in ((candidate, ours), (champion, theirs)):
+        if not shown:
             return f"{folder} tells nothing of corrupted images: run the evaluate stage again with evaluate.robustness_images above 0"
-    if task == CLASSIFICATION:
-        ours, theirs = (set(pd.read_parquet(folder / CORRUPTED, columns=KEYS).itertuples(index=False)) for folder in (candidate, champion))
-        if not ours:
-            return f"{candidate / CORRUPTED} is empty: run the evaluate stage again with evaluate.robustness_images above 0"
-        if ours != theirs:
-            return "the champion was shown other corrupted images: evaluate both again"
-    return ""
+    return "" if ours == theirs else "the champion was shown other corrupted images: evaluate both again"
+
+
+def _corrupted(task: str, folder: Path) -> set[Any]:
+    """What was shown: image, corruption and severity; of a detector the corruptions alone."""
+    if task != CLASSIFICATION:
+        return set(_ap50(folder))
+    path = folder / CORRUPTED
+    return set(pd.read_parquet(path, columns=KEYS).itertuples(index=False, name=None)) if path.is_file() else set()
 
 
 def _of_classifier(gate: Gate, candidate: Path, champion: Path) -> Measured:
@@ -137,7 +139,7 @@ def _points(candidate: Path, champion: Path) -> list[Fall]:
     images = int(read_report(candidate)["robustness"]["images"])
     return [
         Fall("corruption", name, theirs[name], ours[name], error=float("nan"), examples=images, images=images, groups=0)
-        for name in sorted(set(theirs) & set(ours))
+        for name in sorted(ours)
     ]
 
 

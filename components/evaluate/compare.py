@@ -32,9 +32,9 @@ from scipy import special
 
 from components.errors import DataError
 
-FEWEST_FINITE = 0.9
-LEVEL = 0.95  # of the intervals, all together
-AT_ONCE = 250_000  # weights in memory
+FEWEST_FINITE = 0.9  # of the rounds, for an interval of a metric that some of them leave undefined
+LEVEL = 0.95  # of the first candidate's interval, and of all others together
+AT_ONCE = 250_000  # weights made at a time: more of them leave the processor's cache
 
 Weights = NDArray[np.float64]
 Scores = Callable[[Weights], NDArray[np.float64]]
@@ -44,8 +44,8 @@ Scores = Callable[[Weights], NDArray[np.float64]]
 class Comparison:
     """Candidate minus champion on the whole test set, and the 95 % interval of that difference.
 
-    `candidates` were compared at once; the intervals of all but the first hold together. `error` is the standard error and `critical` how
-    many of it the interval reaches to either side; `units` of the kind `unit` were resampled, `images` in all. `low`,
+    `candidates` were compared at once; the intervals of all but the first hold together. `error` is the standard error and
+    `critical` how many of it the interval reaches to either side; `units` of the kind `unit` were resampled, `images` in all. `low`,
     `high` and `error` are NaN with fewer than two units, or where the metric is undefined on more than a tenth of the
     resamples. `gained` and `lost` count the images that only the candidate or only the champion got right, and `mcnemar`
     is the two-sided mid-p value of that; None unless every image is a group of its own and answers are right or wrong.

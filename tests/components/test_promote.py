@@ -96,7 +96,7 @@ def test_too_few_examples_of_a_part_are_told_and_block_nothing() -> None:
     decision = judged()
     assert decision.verdict == "promote"
     assert [one.outcome for one in decision.guards] == ["passes", "unmeasured"]
-    assert decision.reasons[1] == "all 1 guards of classes, slices and corruptions pass; 1 more have too few test examples to tell"
+    assert decision.reasons[1] == "guards of classes, slices and corruptions: 1 pass, 1 have too few test examples to tell"
 
 
 def test_only_the_surest_of_many_broken_parts_are_told() -> None:
@@ -118,9 +118,13 @@ def test_guardrails_not_asked_for_are_not_needed() -> None:
 
 @pytest.mark.parametrize("kind", ["max_recall_drop", "max_slice_drop", "max_corruption_drop"])
 def test_a_limit_on_what_was_not_measured_is_not_passed(kind: str) -> None:
-    decision = judged(gate=replace(BARE, **{kind: 0.1}), falls=Falls())  # type: ignore[arg-type]
+    decision = judged(gate=replace(BARE, **{kind: 0.1}), falls=None)  # type: ignore[arg-type]
     assert decision.verdict == "refused"
     assert "evaluate them again" in decision.reasons[0]
+
+
+def test_a_test_set_without_slices_has_none_to_guard() -> None:
+    assert judged(gate=replace(GATE, max_slice_drop=0.1)).verdict == "promote"
 
 
 def test_what_is_missing_is_refused_with_its_remedy() -> None:
