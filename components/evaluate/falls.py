@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate.compare import group_numbers, resamples, standard_errors
+from components.evaluate.compare import effective_groups, group_numbers, resamples, standard_errors
 
 Kind = Literal["class", "slice", "corruption"]
 
@@ -32,7 +32,8 @@ class Part:
 class Fall:
     """Shares 0..1 of both models in a part, and the standard error of champion minus candidate.
 
-    `examples` were to be found in `images` of `groups`; `error` is NaN with fewer than two groups.
+    `examples` were to be found in `images` of `groups`; `error` is NaN with fewer than two groups. `freedom`: degrees of
+    freedom of its t test, one less than the effective number of groups and 1 at least; see components/evaluate/compare.py.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Fall:
     examples: int
     images: int
     groups: int
+    freedom: float
 
 
 def falls(parts: Sequence[Part], groups: NDArray[Any], seed: int, rounds: int = 2000) -> list[Fall]:
@@ -53,16 +55,16 @@ def falls(parts: Sequence[Part], groups: NDArray[Any], seed: int, rounds: int = 
     members, _ = group_numbers(groups)
     lost = np.stack([part.champion - part.candidate for part in parts], axis=1)
     wanted = np.stack([part.wanted for part in parts], axis=1)
-    of = np.array([len(np.unique(members[part.wanted > 0])) for part in parts])
     resampled = np.concatenate([_ratio(weights @ lost, weights @ wanted) for weights in resamples(members, seed, rounds)])
-    errors = [standard_errors(resampled[:, [k]], int(of[k]), float(wanted[:, k].sum()))[0] for k in range(len(parts))]
-    return [_fall(part, int(count), float(error)) for part, count, error in zip(parts, of, errors, strict=True)]
+    return [_fall(part, members, resampled[:, [k]]) for k, part in enumerate(parts)]
 
 
-def _fall(part: Part, groups: int, error: float) -> Fall:
-    total = float(part.wanted.sum())
+def _fall(part: Part, members: NDArray[np.int64], resampled: NDArray[np.float64]) -> Fall:
+    total, own = float(part.wanted.sum()), part.wanted > 0
+    groups, effective = len(np.unique(members[own])), effective_groups(members, part.wanted)
+    error = float(standard_errors(resampled, effective, total)[0]) if groups > 1 else float("nan")
     shares = float(part.champion.sum() / total), float(part.candidate.sum() / total)
-    return Fall(part.kind, part.name, *shares, error, round(total), int((part.wanted > 0).sum()), groups)
+    return Fall(part.kind, part.name, *shares, error, round(total), int(own.sum()), groups, max(effective - 1, 1.0))
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

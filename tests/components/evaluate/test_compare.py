@@ -118,13 +118,20 @@ def test_many_candidates_cost_less_than_bonferroni_and_the_preferred_one_nothing
     preferred, *others = paired_bootstrap(share(correct), np.arange(1000), seed=1)
     assert (preferred.low, preferred.high) == pytest.approx((alone[0].low, alone[0].high))
     assert len({found.critical for found in others}) == 1
-    assert 2.6 < others[0].critical < stats.norm.ppf(1 - 0.025 / 19)
+    assert 2.6 < others[0].critical < stats.norm.ppf(1 - 0.02 / 19)
 
 
 def test_equal_candidates_cost_as_much_as_one() -> None:
     correct = np.stack([answers(0.7, 300, 1), *[answers(0.75, 300, 2)] * 6])
     found = paired_bootstrap(share(correct), np.arange(300), seed=1)
-    assert found[1].critical == pytest.approx(found[0].critical)
+    assert found[1].critical == pytest.approx(stats.t.ppf(0.98, 299), rel=0.05)
+
+
+def test_unequal_groups_count_as_fewer_equal_ones() -> None:
+    # Ten groups of 1 and one of 10: 20² / (10 + 100) = 3.64 equal ones.
+    groups = np.array([*range(10), *[10] * 10])
+    found = one(answers(0.8, 20, 1), answers(0.6, 20, 2), groups)
+    assert (found.units, found.freedom) == (11, pytest.approx(400 / 110 - 1))
 
 
 def test_the_error_is_widened_for_few_groups_and_as_by_one_more_image() -> None:
