@@ -49,8 +49,6 @@ class Fall(Protocol):
     def images(self) -> int: ...  # noqa: D102
     @property
     def groups(self) -> int: ...  # noqa: D102
-    @property
-    def freedom(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def can_be_tested(fall: Fall, min_support: int) -> bool:
 
 def p_above(fall: Fall, limit: float) -> float:
     """One-sided p value of the fall against the hypothesis that it is at most `limit`."""
-    return float(special.stdtr(fall.freedom, -(fall.champion - fall.candidate - limit) / fall.error))
+    return float(special.stdtr(fall.groups - 1, -(fall.champion - fall.candidate - limit) / fall.error))
 
 
 def holm(p: Sequence[float]) -> list[float]:

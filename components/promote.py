@@ -49,8 +49,6 @@ class Interval(Protocol):
     @property
     def critical(self) -> float: ...  # noqa: D102
     @property
-    def freedom(self) -> float: ...  # noqa: D102
-    @property
     def images(self) -> int: ...  # noqa: D102
     @property
     def gained(self) -> int | None: ...  # noqa: D102
@@ -218,7 +216,7 @@ def to_settle(comparison: Interval, margin: float) -> int | None:
 
     None where that is more than 100 times the images there are. They are taken to come in groups as large as the present ones.
     """
-    normal = float(special.ndtri(special.stdtr(comparison.freedom, comparison.critical)))
+    normal = float(special.ndtri(special.stdtr(comparison.units - 1, comparison.critical)))
     return more_needed(abs(comparison.difference - margin), comparison.error, normal, comparison.images)
 
 

@@ -138,7 +138,7 @@ def _points(candidate: Path, champion: Path) -> list[Fall]:
     theirs, ours = _ap50(champion), _ap50(candidate)
     images = int(read_report(candidate)["robustness"]["images"])
     return [
-        Fall("corruption", name, theirs[name], ours[name], error=float("nan"), examples=images, images=images, groups=0, freedom=0.0)
+        Fall("corruption", name, theirs[name], ours[name], error=float("nan"), examples=images, images=images, groups=0)
         for name in sorted(ours)
     ]
 

@@ -8,20 +8,18 @@ nothing of how models differ on others, however many images it has: the interval
 The interval is difference ± critical value × standard error.
 
 - The standard error is that of the resampled differences. The bootstrap's own is too small by sqrt((G - 1) / G) for G
-  groups, and is 0 where no image that was drawn tells the models apart; so it is widened by that factor, and as if one
-  more answer (an image; of detectors a box) had told them apart (Bonett & Price 2012, https://doi.org/10.3102/1076998611411915, add two).
+  equal groups, and is 0 where no image that was drawn tells the models apart; so it is widened by that factor, and as if one
+  more answer (an image; of detectors a box) had told them apart (Bonett & Price 2012, https://doi.org/10.3102/1076998611411915,
+  add two). Unequal groups count as (sum of sizes)² / (sum of squared sizes) equal ones here.
 - The critical value of the first candidate, the one that validation prefers, is that of a single 95 % interval. The others
   share theirs: the 96 % quantile of the largest of their standardised deviations in the same resample (single-step max
   statistic; Romano & Wolf 2005, https://doi.org/10.1198/016214504000000539), so that all their intervals hold together,
   and candidates that resemble one another cost less than by Bonferroni. The first lies wholly above the truth in 2.5 % of
   rounds, one of the others in 2 %, so equal models are called better in fewer than 5 %, however many they are.
-- Both are read on Student's t with G - 1 degrees of freedom instead of the normal (Hesterberg 2015,
-  https://doi.org/10.1080/00031305.2015.1089789).
+- Both are read on Student's t with one degree of freedom less than there are groups instead of the normal (Hesterberg
+  2015, https://doi.org/10.1080/00031305.2015.1089789).
 
-G is the effective number of groups: unequal ones tell less than as many equal ones, (sum of sizes)² / (sum of squared sizes)
-of them (after Carter, Schnepel & Steigerwald 2017, https://doi.org/10.1162/REST_a_00639).
-
-Percentile intervals, which this replaces, cover 81 to 96 % at 60 images; benchmarks/promotion.py measures these.
+Percentile intervals, which this replaces, cover as little as 84 % at 60 images; benchmarks/promotion.py measures both.
 """
 
 import math
@@ -48,11 +46,11 @@ class Comparison:
     """Candidate minus champion on the whole test set, and the 95 % interval of that difference.
 
     `candidates` were compared at once; the intervals of all but the first hold together. `error` is the standard error and
-    `critical` how many of it the interval reaches to either side, on Student's t with `freedom`; `units` of the kind
-    `unit` were resampled, `images` in all. `low`, `high` and `error` are NaN with fewer than two units, or where the
-    metric is undefined on more than a tenth of the resamples. `gained` and `lost` count the images that only the candidate
-    or only the champion got right, and `mcnemar` is the two-sided mid-p value of that; None unless every image is a group of
-    its own and answers are right or wrong.
+    `critical` how many of it the interval reaches to either side; `units` of the kind `unit` were resampled, `images` in
+    all. `low`, `high` and `error` are NaN with fewer than two units, or where the metric is undefined on more than a tenth
+    of the resamples. `gained` and `lost` count the images that only the candidate or only the champion got right, and
+    `mcnemar` is the two-sided mid-p value of that; None unless every image is a group of its own and answers are right or
+    wrong.
     """
 
     difference: float
@@ -63,7 +61,6 @@ class Comparison:
     unit: Literal["group", "image"]
     error: float = math.nan
     critical: float = math.nan
-    freedom: float = math.nan
     images: int = 0
     candidates: int = 1
     gained: int | None = None
@@ -91,14 +88,14 @@ def paired_bootstrap(scores: Scores, groups: NDArray[Any], seed: int, rounds: in
     resampled = np.concatenate([scores(weights) for weights in resamples(members, seed, rounds)])
     differences = resampled[:, 1:] - resampled[:, :1]
     errors = standard_errors(differences, effective, examples or len(members))
-    deviations, freedom = _standardised(differences, estimates), max(effective - 1, 1.0)
+    deviations = _standardised(differences, estimates)
     parts = ((deviations[:, :1], FIRST), (deviations[:, 1:], OTHERS))
-    critical = np.repeat([_critical(part, freedom, level) for part, level in parts], [part.shape[1] for part, _ in parts])
+    critical = np.repeat([_critical(part, count, level) for part, level in parts], [part.shape[1] for part, _ in parts])
     reach = critical * errors
     unit: Literal["group", "image"] = "image" if count == len(members) else "group"
     rows = np.stack([estimates, estimates - reach, estimates + reach, errors, critical], axis=1).tolist()
     return [
-        Comparison(difference, low, high, rounds, count, unit, error, most, freedom, len(members), len(rows))
+        Comparison(difference, low, high, rounds, count, unit, error, most, len(members), len(rows))
         for difference, low, high, error, most in rows
     ]
 
@@ -159,8 +156,10 @@ def _standardised(differences: NDArray[np.float64], estimates: NDArray[np.float6
     return np.divide(deviations, spread, out=np.zeros_like(deviations), where=spread > 0)
 
 
-def _critical(standardised: NDArray[np.float64], freedom: float, level: float) -> float:
+def _critical(standardised: NDArray[np.float64], groups: int, level: float) -> float:
     """How many standard errors the intervals of candidates (rounds, candidates) must reach so that they hold together."""
+    if groups < 2:
+        return math.nan
     largest = np.fmax.reduce(standardised, axis=1, initial=0.0)
     normal = max(float(np.quantile(largest, level)), float(special.ndtri((1 + level) / 2)))
-    return float(special.stdtrit(freedom, special.ndtr(normal)))
+    return float(special.stdtrit(groups - 1, special.ndtr(normal)))

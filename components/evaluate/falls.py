@@ -32,8 +32,7 @@ class Part:
 class Fall:
     """Shares 0..1 of both models in a part, and the standard error of champion minus candidate.
 
-    `examples` were to be found in `images` of `groups`; `error` is NaN with fewer than two groups. `freedom`: degrees of
-    freedom of its t test, one less than the effective number of groups and 1 at least; see components/evaluate/compare.py.
+    `examples` were to be found in `images` of `groups`; `error` is NaN with fewer than two groups.
     """
 
     kind: Kind
@@ -44,7 +43,6 @@ class Fall:
     examples: int
     images: int
     groups: int
-    freedom: float
 
 
 def falls(parts: Sequence[Part], groups: NDArray[Any], seed: int, rounds: int = 2000) -> list[Fall]:
@@ -64,7 +62,7 @@ def _fall(part: Part, members: NDArray[np.int64], resampled: NDArray[np.float64]
     groups, effective = len(np.unique(members[own])), effective_groups(members, part.wanted)
     error = float(standard_errors(resampled, effective, total)[0]) if groups > 1 else float("nan")
     shares = float(part.champion.sum() / total), float(part.candidate.sum() / total)
-    return Fall(part.kind, part.name, *shares, error, round(total), int(own.sum()), groups, max(effective - 1, 1.0))
+    return Fall(part.kind, part.name, *shares, error, round(total), int(own.sum()), groups)
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -26,8 +26,8 @@ CANDIDATE = replace(CHAMPION, model="new", sha256="n" * 64, metrics={**METRICS, 
 COSTS = {"max_size_ratio": 2.0, "max_latency_ratio": 2.0, "latency_ms": None, "max_megabytes": None}
 GATE = Gate("accuracy", 0.5, 0.01, 0.1, None, None, 20, max_ece_rise=0.05, **COSTS)  # type: ignore[arg-type]
 BARE = Gate("accuracy", 0.5, 0.01, None, None, None, 20, None, None, None, None, None)
-BETTER = Comparison(0.1, 0.02, 0.15, 2000, 100, "group", error=0.03, critical=1.98, freedom=99.0, images=200)
-FINE = Falls([Fall("class", "cat", 0.9, 0.9, 0.02, 50, 50, 50, 49.0), Fall("class", "dog", 0.9, 0.0, 0.02, 5, 5, 5, 4.0)])
+BETTER = Comparison(0.1, 0.02, 0.15, 2000, 100, "group", error=0.03, critical=1.98, images=200)
+FINE = Falls([Fall("class", "cat", 0.9, 0.9, 0.02, 50, 50, 50), Fall("class", "dog", 0.9, 0.0, 0.02, 5, 5, 5)])
 
 
 def measured(**metrics: float) -> Evidence:
@@ -41,11 +41,11 @@ def judged(
 
 
 def between(low: float, high: float) -> Comparison:
-    return Comparison((low + high) / 2, low, high, 10, 10, "image", (high - low) / 4, 2.0, 9.0, 10)
+    return Comparison((low + high) / 2, low, high, 10, 10, "image", (high - low) / 4, 2.0, 10)
 
 
 def falling(drop: float, error: float, kind: str = "class") -> Falls:
-    return Falls([Fall(kind, "cat", 0.9, 0.9 - drop, error, 50, 50, 50, 49.0)])  # type: ignore[arg-type]
+    return Falls([Fall(kind, "cat", 0.9, 0.9 - drop, error, 50, 50, 50)])  # type: ignore[arg-type]
 
 
 def test_surely_better_is_promoted_with_its_numbers() -> None:
@@ -100,7 +100,7 @@ def test_too_few_examples_of_a_part_are_told_and_block_nothing() -> None:
 
 
 def test_only_the_surest_of_many_broken_parts_are_told() -> None:
-    parts = [Fall("slice", str(k), 0.9, 0.5 - 0.01 * k, 0.03, 50, 50, 50, 49.0) for k in range(6)]
+    parts = [Fall("slice", str(k), 0.9, 0.5 - 0.01 * k, 0.03, 50, 50, 50) for k in range(6)]
     decision = judged(gate=replace(GATE, max_slice_drop=0.1), falls=Falls([*FINE.measured, *parts]))
     assert [reason.partition(":")[0] for reason in decision.reasons[1:4]] == ["slice 5", "slice 4", "slice 3"]
     assert decision.reasons[4].startswith("3 more of the 8 guards: breaks")
@@ -140,7 +140,7 @@ def test_one_group_of_images_is_inconclusive() -> None:
 
 def test_an_inconclusive_verdict_says_how_many_images_would_settle_it() -> None:
     # 0.03 with an error of 0.02 on 1000 groups of 2 images: (0.02 × (1.96 + 0.84) / 0.03)² = 3.49 times the images there are.
-    unsure = Comparison(0.04, 0.0, 0.08, 2000, 1000, "group", error=0.02, critical=1.9623, freedom=999.0, images=2000)
+    unsure = Comparison(0.04, 0.0, 0.08, 2000, 1000, "group", error=0.02, critical=1.9623, images=2000)
     assert to_settle(unsure, 0.01) == pytest.approx(2000 * 2.488, rel=0.002)
     assert f"about {to_settle(unsure, 0.01):,} more test images, in groups of 2.0, would settle it" in judged(comparison=unsure).reasons[0]
     even = replace(unsure, difference=0.01, low=-0.03, high=0.05)
