@@ -175,4 +175,4 @@ def settings(**changes: object) -> Any:
     """Settings with only what a promotion reads."""
     gate = {"metric": "accuracy", "floor": 0.5, "margin": 0.0, "max_recall_drop": 0.5, "max_size_ratio": 3.0, "max_latency_ratio": 3.0}
     block = SimpleNamespace(**{**gate, "max_ece_rise": 0.1, **changes})
-    return SimpleNamespace(seed=7, promote=SimpleNamespace(rounds=500, classification=block, detection=block))
+    return SimpleNamespace(seed=7, promote=SimpleNamespace(rounds=500, approval="none", classification=block, detection=block))
