@@ -88,7 +88,7 @@ def recover(registry: Registry, task: str) -> Entry | None:
         now = _told(champion.named() if champion else None)
         why = f"entry {last['number']} was not completed, and the champion is another by now: {now}"
         note(registry, {"task": task, "event": "void", "of": last["number"], "reasons": [why]})
-        return None
+        return recover(registry, task)  # the entry before it may say another champion, too
     log.warning("%s: entry %d of the ledger was cut short (%s): it is completed", task, last["number"], last["by"])
     apply(registry, last)
     return last

@@ -41,7 +41,10 @@ def ask(paths: Paths, task: str, key: str, seconds: float) -> Say | None:
     with watch:
         try:
             word = pause_flow_run(
-                wait_for_input=Word, timeout=int(seconds) + GRACE_SECONDS, poll_interval=POLL_SECONDS, key=f"approval-{key[:16]}-{time.time_ns()}"
+                wait_for_input=Word,
+                timeout=int(seconds) + GRACE_SECONDS,
+                poll_interval=POLL_SECONDS,
+                key=f"approval-{key[:16]}-{time.time_ns()}",
             )
         except FlowPauseTimeout:
             watch.ended = TIMED_OUT
