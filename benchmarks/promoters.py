@@ -29,6 +29,7 @@ from benchmarks.linearizable import Op, order
 
 IMAGES, STEP = 1000, 50
 ROUNDS_A_STORE = 50
+COSTS = ("cost/parameters", "cost/latency_ms", "cost/megabytes")
 
 
 def evaluation(folder: Path, name: str, quality: int, most: int) -> str:
@@ -45,7 +46,7 @@ def evaluation(folder: Path, name: str, quality: int, most: int) -> str:
     report = {
         "model": name, "task": "classification", "classes": ["a", "b"], "test_digest": "t" * 64, "data_digest": "d" * 64,
         "model_sha256": sha,
-        "metrics": {"val/accuracy": accuracy, "test/accuracy": accuracy, "cost/parameters": 1.0}, "params": {},
+        "metrics": {"val/accuracy": accuracy, "test/accuracy": accuracy, "test/ece": 0.0, **dict.fromkeys(COSTS, 1.0)}, "params": {},
         "per_class": {"a": {"recall": accuracy, "support": IMAGES}},
     }  # fmt: skip
     (folder / "report.json").write_text(json.dumps(report))
