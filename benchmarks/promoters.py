@@ -17,6 +17,7 @@ import logging
 import multiprocessing
 import multiprocessing.connection
 import random
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -160,7 +161,12 @@ class Bench:
         self.root, self.uri, self.tally = root, uri, tally
         self.workers = [self._new() for _ in range(promoters)]
         self.clerk = self._new()
-        wait([*self.workers, self.clerk])
+        self._ready([*self.workers, self.clerk])
+
+    @staticmethod
+    def _ready(workers: list[Worker]) -> None:
+        wait(workers)
+        assert not any(worker.dead for worker in workers), "a promoter did not start"
 
     def _new(self) -> Worker:
         return Worker(self.context, self.root, self.uri)
@@ -188,7 +194,7 @@ class Bench:
         for worker in self.workers:
             assert worker.dead or worker.told[-1][0] == "returned", worker.told
         self.workers = [self._new() if worker.dead else worker for worker in self.workers]
-        wait([worker for worker in self.workers if not worker.told])
+        self._ready([worker for worker in self.workers if not worker.told])
 
     def _judge(self, base: int, final: int, workers: dict[int, Worker], history: list[Op]) -> None:
         count = self.tally.count
@@ -269,9 +275,9 @@ def _postgres(server: str, folder: Path, promoters: int) -> Iterator[tuple[Path,
         yield root, f"{server}/round{number}"
 
 
-def play(store: str, kind: str, rounds: int, promoters: int, kills: float, seed: int) -> Tally:
-    """All rounds on one kind of store."""
-    tally, randomness = Tally(), random.Random(seed)
+def play(tally: Tally, store: str, kind: str, rounds: int, promoters: int, kills: float, seed: int) -> None:
+    """All rounds on one kind of store, counted as they end."""
+    randomness = random.Random(seed)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, stores(store, Path(folder), promoters) as fresh:
         for begun in range(0, rounds, ROUNDS_A_STORE):
             bench = Bench(*next(fresh), promoters, tally)
@@ -280,8 +286,6 @@ def play(store: str, kind: str, rounds: int, promoters: int, kills: float, seed:
             if kind == "promote":
                 bench.audit()
             bench.end()
-            print(f"  {store} {kind}: {tally.count['rounds']} rounds", end="\r", flush=True)
-    return tally
 
 
 def show(store: str, kind: str, tally: Tally, seconds: float) -> None:
@@ -308,13 +312,17 @@ def main() -> None:
     parser.add_argument("--plain-rounds", type=int, default=20, help="rounds of `if better, set the alias`")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     print(f"seed {arguments.seed}, {arguments.promoters} promoters")
     for store in arguments.store:
         for kind, rounds, kills in (("plain", arguments.plain_rounds, 0.0), ("promote", arguments.rounds, arguments.kills)):
-            start = time.monotonic()
-            if rounds:
-                show(store, kind, play(store, kind, rounds, arguments.promoters, kills, arguments.seed), time.monotonic() - start)
+            start, tally = time.monotonic(), Tally()
+            try:
+                play(tally, store, kind, rounds, arguments.promoters, kills, arguments.seed)
+            finally:  # interrupted, it tells what it has seen
+                if rounds:
+                    show(store, kind, tally, time.monotonic() - start)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import mlflow  # noqa: F401  imported by the fork server, once for all
+# All that a promotion imports, by the fork server, once for all.
+import mlflow.artifacts
+import mlflow.store.artifact.local_artifact_repo
+import mlflow.store.db_migrations
+import mlflow.store.model_registry.sqlalchemy_store
+import mlflow.store.tracking.sqlalchemy_store
+import mlflow.webhooks.delivery  # noqa: F401
+import numpy  # noqa: F401
+import pandas  # noqa: F401
+import pyarrow.parquet  # noqa: F401
+import sqlalchemy.dialects.postgresql
+import sqlalchemy.dialects.sqlite  # noqa: F401
 
+import pipelines.lock_postgres
 import pipelines.promote
 import pipelines.registry
 from pipelines.locks import Check, promoters_lock

@@ -6,9 +6,10 @@ from tests.postgres import binaries
 
 
 def judged(store: str) -> None:
-    from benchmarks.promoters import play
+    from benchmarks.promoters import Tally, play
 
-    count = play(store, "promote", rounds=3, promoters=4, kills=0.5, seed=1).count
+    play(tally := Tally(), store, "promote", rounds=3, promoters=4, kills=0.5, seed=1)
+    count = tally.count
     assert count["rounds"] == 3 and count["killed in the lock"] > 0
     assert not count["worse model ends champion"] + count["not linearizable"] + count["double promotions"] + count["faults of the ledger"]
 
