@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 PROMOTED, ROLLED_BACK = "visionloop.model.promoted", "visionloop.model.rolled_back"
 
+PATIENCE = {"MLFLOW_WEBHOOK_REQUEST_TIMEOUT": "5", "MLFLOW_WEBHOOK_REQUEST_MAX_RETRIES": "1"}  # a command ends after its webhooks
+
 
 def champion_changed(entry: Mapping[str, Any], name: str) -> None:
     """Emit a Prefect event about an entry that made another version champion, where a Prefect server is named (PREFECT_API_URL).
@@ -45,6 +47,8 @@ def alias_moved(store: Store, name: str, alias: str, version: int) -> None:
     """Deliver MLflow's `model_version_alias.created` webhooks; a server does so itself, a database that we write to does not."""
     if store.uri.startswith("http"):
         return
+    for variable, value in PATIENCE.items():
+        os.environ.setdefault(variable, value)
     try:
         from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
         from mlflow.webhooks.delivery import deliver_webhook

@@ -1,11 +1,7 @@
 """A champion that changes is told of, and what listens never stops it."""
 
-import json
 import sys
-import threading
 import uuid
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +10,7 @@ import pytest
 
 from pipelines import events
 from tests.pipelines.fabricate import project
+from tests.webhooks import listening, wait_for
 
 ENTRY = {
     "number": 7, "task": "classification", "event": "decision", "verdict": "promote", "at": "2026", "by": "a@b", "reasons": ["better"],
@@ -21,30 +18,7 @@ ENTRY = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A web server, and what it was told."""
-    heard: list[dict[str, Any]] = []
-
-    class Hear(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hear)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", heard
-    server.shutdown()
-    server.server_close()
-
-
-def test_mlflows_webhooks_are_called_where_no_server_does_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: tuple[str, list[dict[str, Any]]]
-) -> None:
+def test_mlflows_webhooks_are_called_where_no_server_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
     from mlflow.webhooks import delivery
 
@@ -54,14 +28,11 @@ def test_mlflows_webhooks_are_called_where_no_server_does_it(
     monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOWED_SCHEMES", "http")
     monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS", "true")
     monkeypatch.setattr(delivery, "_webhook_cache", None)
-    store, (url, heard) = open_store(project(tmp_path / "project")), listener
-    store.client.create_webhook("promotions", url, [WebhookEvent(WebhookEntity.MODEL_VERSION_ALIAS, WebhookAction.CREATED)])
-    events.alias_moved(store, "classifier", "champion", 3)
-    delivery._webhook_delivery_executor.submit(lambda: None).result(10)
-    for _ in range(100):
-        if heard:
-            break
-        threading.Event().wait(0.05)
+    store = open_store(project(tmp_path / "project"))
+    with listening() as (url, heard):
+        store.client.create_webhook("promotions", url, [WebhookEvent(WebhookEntity.MODEL_VERSION_ALIAS, WebhookAction.CREATED)])
+        events.alias_moved(store, "classifier", "champion", 3)
+        wait_for(heard, 1)
     assert heard[0]["data"] == {"name": "classifier", "alias": "champion", "version": "3"}
     assert (heard[0]["entity"], heard[0]["action"]) == ("model_version_alias", "created")
     heard.clear()
