@@ -159,17 +159,13 @@ class Bench:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["benchmarks.promoters_worker"])
         self.root, self.uri, self.tally = root, uri, tally
-        self.workers = [self._new() for _ in range(promoters)]
-        self.clerk = self._new()
-        self._ready([*self.workers, self.clerk])
-
-    @staticmethod
-    def _ready(workers: list[Worker]) -> None:
-        wait(workers)
-        assert not any(worker.dead for worker in workers), "a promoter did not start"
+        *self.workers, self.clerk = [self._new() for _ in range(promoters + 1)]
 
     def _new(self) -> Worker:
-        return Worker(self.context, self.root, self.uri)
+        worker = Worker(self.context, self.root, self.uri)
+        wait([worker])
+        assert not worker.dead, "a promoter did not start"
+        return worker
 
     def round(self, kind: str, randomness: random.Random, kills: float) -> None:
         """Everybody at once; count what came of it."""
@@ -194,7 +190,6 @@ class Bench:
         for worker in self.workers:
             assert worker.dead or worker.told[-1][0] == "returned", worker.told
         self.workers = [self._new() if worker.dead else worker for worker in self.workers]
-        self._ready([worker for worker in self.workers if not worker.told])
 
     def _judge(self, base: int, final: int, workers: dict[int, Worker], history: list[Op]) -> None:
         count = self.tally.count

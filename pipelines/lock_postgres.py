@@ -8,6 +8,7 @@ from typing import Any
 from components.errors import ServiceError, UsageError
 from pipelines.locks import LOCK_URL, POSTGRES, Check, busy, owner
 
+EXAMPLE = "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
 KEY = 0x76697369  # "visi": one lock a database
 # The server asks a silent client after 3 s, and twice more at 2 s: a machine that vanished holds nothing after 7 s.
 SESSION = (
@@ -59,14 +60,16 @@ def _connect(url: str) -> Any:
     from sqlalchemy.pool import NullPool
 
     if not url.startswith(POSTGRES):
-        raise UsageError(f"{LOCK_URL} does not name a PostgreSQL: expected postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+        raise UsageError(f"{LOCK_URL} does not name a PostgreSQL: expected {EXAMPLE}")
     try:
         engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=CLIENT)
         connection = engine.connect()
         for statement in SESSION:
             connection.execute(text(statement))
     except ModuleNotFoundError as error:
-        raise UsageError(f"the PostgreSQL driver {error.name!r} is not installed: pip install 'visionloop[postgres]'") from None
+        raise UsageError(
+            f"the PostgreSQL driver {error.name!r} is not installed: pip install 'visionloop[postgres]', and write {EXAMPLE}"
+        ) from None
     except ArgumentError as error:
         raise UsageError(f"the address of the promoters' PostgreSQL cannot be read: {_first(error)}") from None
     except DBAPIError as error:

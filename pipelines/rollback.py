@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE = 8  # test images
+BATCH = 32
 AGREE = 0.75  # share of them that must be answered as before; another machine rounds differently
-CONFIDENCE = 0.1  # by which the mean confidence may differ from what it was
+CONFIDENCE = 0.1  # by which a detector's highest confidence may differ from what it was
 
 
 @dataclass(frozen=True)
@@ -127,34 +128,29 @@ def _answers(model: "keras.Model", chosen: Chosen, paths: Paths, known: "pd.Data
 
     from components.data.decode import read_image
 
+    photographs = [read_image(paths.data / path) for path in known["path"]]
+    is_detector = chosen.report["task"] == DETECTION
+    squares = [chosen.tiles(one, "image")[0] if is_detector else chosen.seen(one)[None] for one in photographs]
+    # Called as a function: for one batch of a few images, tracing it first, as `predict` does, takes longer.
+    batches = np.array_split(np.concatenate(squares), -(-sum(map(len, squares)) // BATCH))
+    numbers = np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+    found = np.split(numbers, np.cumsum([len(one) for one in squares])[:-1])
     predictions = pd.read_parquet(evaluation / "predictions.parquet")
-    one = _boxes if chosen.report["task"] == DETECTION else _label
-    numbers, same = [], []
-    for image_id, path in zip(known["image_id"], known["path"], strict=True):
-        then = predictions[predictions["image_id"] == image_id]
-        found, agrees = one(model, chosen, read_image(paths.data / path), then)
-        numbers.append(found.ravel())
-        same.append(agrees)
-    return np.concatenate(numbers), float(np.mean(same))
+    then = [predictions[predictions["image_id"] == image_id] for image_id in known["image_id"]]
+    agrees = _boxes_agree if is_detector else _label_agrees
+    return numbers, float(np.mean([agrees(one, before, chosen.report["classes"]) for one, before in zip(found, then, strict=True)]))
 
 
-def _label(model: "keras.Model", chosen: Chosen, photograph: "np.ndarray", then: "pd.DataFrame") -> "tuple[np.ndarray, bool]":
-    import numpy as np
-
-    found = np.asarray(model(chosen.seen(photograph)[None], training=False))[0]
-    return found, chosen.report["classes"][int(found.argmax())] == then["predicted"].iloc[0]
+def _label_agrees(found: "np.ndarray", then: "pd.DataFrame", classes: list[str]) -> bool:
+    return bool(classes[int(found[0].argmax())] == then["predicted"].iloc[0])
 
 
-def _boxes(model: "keras.Model", chosen: Chosen, photograph: "np.ndarray", then: "pd.DataFrame") -> "tuple[np.ndarray, bool]":
-    """Boxes agree when the most confident one is as confident as it was; tiles are looked at one by one, and merging changes none of it."""
-    import numpy as np
-
-    squares, _ = chosen.tiles(photograph, "image")
-    found = np.concatenate([np.asarray(model(square[None], training=False))[0] for square in squares])
-    kept = found[found[:, 5] >= 0]
+def _boxes_agree(found: "np.ndarray", then: "pd.DataFrame", _classes: list[str]) -> bool:
+    """Whether the most confident box of all tiles is as confident as it was, which merging them changes not."""
+    kept = found[found[..., 5] >= 0]
     now = float(kept[:, 4].max()) if len(kept) else 0.0
     before = float(then["confidence"].max()) if len(then) else 0.0
-    return found, abs(now - before) <= CONFIDENCE
+    return abs(now - before) <= CONFIDENCE
 
 
 def told(entry: Mapping[str, Any]) -> str:
