@@ -29,7 +29,7 @@ from typing import Any
 from benchmarks.linearizable import Op, order
 
 IMAGES, STEP = 1000, 50
-ROUNDS_A_STORE = 50
+ROUNDS_A_STORE = 25
 COSTS = ("cost/parameters", "cost/latency_ms", "cost/megabytes")
 
 
@@ -220,10 +220,9 @@ class Bench:
             self.tally.count["double promotions"] += before["to"] != after["from"] or before["to"] == after["to"]
 
     def end(self) -> None:
-        """Send everybody home."""
+        """Send everybody home, before the store is removed."""
         for worker in [*self.workers, self.clerk]:
-            worker.pipe.send(None)
-        for worker in [*self.workers, self.clerk]:
+            worker.process.kill()
             worker.process.join()
 
 
@@ -276,11 +275,13 @@ def play(tally: Tally, store: str, kind: str, rounds: int, promoters: int, kills
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, stores(store, Path(folder), promoters) as fresh:
         for begun in range(0, rounds, ROUNDS_A_STORE):
             bench = Bench(*next(fresh), promoters, tally)
-            for _ in range(min(ROUNDS_A_STORE, rounds - begun)):
-                bench.round(kind, randomness, kills)
-            if kind == "promote":
-                bench.audit()
-            bench.end()
+            try:
+                for _ in range(min(ROUNDS_A_STORE, rounds - begun)):
+                    bench.round(kind, randomness, kills)
+                if kind == "promote":
+                    bench.audit()
+            finally:
+                bench.end()
 
 
 def show(store: str, kind: str, tally: Tally, seconds: float) -> None:

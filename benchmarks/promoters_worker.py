@@ -96,7 +96,7 @@ class Lock:
 
 
 def work(pipe: Connection, root: str, uri: str) -> None:
-    """Do what the pipe says until it says None: (kind, model's name, seconds after which to die in the lock or None)."""
+    """Do what the pipe says, for ever: (kind, model's name, seconds after which to die in the lock or None)."""
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     paths = Paths(Path(root))
     registry = Watched(paths, uri)
@@ -104,8 +104,8 @@ def work(pipe: Connection, root: str, uri: str) -> None:
     pipelines.registry.promoters_lock = lock  # type: ignore[assignment]
     _ = registry.store.client
     pipe.send(("ready", time.monotonic()))
-    while (job := pipe.recv()) is not None:
-        kind, name, lock.kill_after = job
+    while True:
+        kind, name, lock.kill_after = pipe.recv()
         pipe.send(("invoked", time.monotonic()))
         try:
             answer = KINDS[kind](registry, paths, name)

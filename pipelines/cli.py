@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.errors import VisionloopError
+from components.errors import UsageError, VisionloopError
 from pipelines.cli_data import add_data
 from pipelines.cli_models import MODELS, add_export, add_tuning
 from pipelines.cli_shared import TASKS, Handler, command, positive, project
@@ -205,6 +205,8 @@ def _promote(arguments: argparse.Namespace) -> int:
     from pipelines.registry_commands import promote_task
 
     answer = "approved" if arguments.approve else "rejected" if arguments.reject else None
+    if (arguments.by or arguments.why) and answer is None:
+        raise UsageError("--by and --why belong to --approve or --reject: say which")
     say = Say(answer, arguments.by or who(), arguments.why) if answer else None  # type: ignore[arg-type]
     return promote_task(project(), arguments.task, say, require=arguments.require, as_json=arguments.json)
 

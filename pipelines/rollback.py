@@ -57,7 +57,7 @@ def rollback(registry: Registry, paths: Paths, task: str) -> dict[str, Any]:
         if completed is not None and completed["event"] == "rollback":
             return completed  # the one that was cut short is what was asked for
         champion = registry.at(task, "champion")
-        if champion is None or _previous(registry, task).number != previous.number:
+        if completed is not None or champion is None or _previous(registry, task).number != previous.number:
             raise UsageError(f"the {NAMES[task]} changed meanwhile: look at `visionloop history {task}`, then run it again")
         why = f"rolled back by hand from version {champion.number} ({champion.model}) to version {previous.number} ({previous.model})"
         moved = {"from": champion.named(), "to": previous.named(), "reasons": [why, f"version {previous.number} {tried.told()}"]}

@@ -121,3 +121,4 @@ def test_the_command_says_what_was_said(paths: Paths, monkeypatch: pytest.Monkey
     assert no.answer == "rejected" and "@" in no.by
     with pytest.raises(SystemExit):
         cli.main(["promote", TASK, "--approve", "--reject"])
+    assert cli.main(["promote", TASK, "--by", "ada"]) == 2
