@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.errors import VisionloopError
+from components.errors import UsageError, VisionloopError
 from pipelines.cli_compare import add_compare
 from pipelines.cli_data import add_data
 from pipelines.cli_models import MODELS, add_export, add_tuning
@@ -125,6 +125,12 @@ def _add_registry(commands: Any) -> None:
         parser.add_argument("task", choices=TASKS)
         parser.add_argument("--json", action="store_true")
     promote.add_argument("--require", action="store_true", help="exit 1 unless the candidate is champion afterwards")
+    say = promote.add_mutually_exclusive_group()
+    say.add_argument("--approve", action="store_true", help="where promote.approval is required: say yes to what would be promoted")
+    say.add_argument("--reject", action="store_true", help="say no to it; the champion stays")
+    promote.add_argument("--by", metavar="NAME", help="who says so; your user name when not said")
+    promote.add_argument("--why", default="", metavar="TEXT", help="the reason, for the ledger")
+    history.add_argument("--verify", action="store_true", help="check that no entry was edited, removed or moved; exit 1 if one was")
 
 
 def _add_predict(commands: Any) -> None:
@@ -196,9 +202,15 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 
 def _promote(arguments: argparse.Namespace) -> int:
+    from pipelines.approval import Say
+    from pipelines.locks import who
     from pipelines.registry_commands import promote_task
 
-    return promote_task(project(), arguments.task, require=arguments.require, as_json=arguments.json)
+    answer = "approved" if arguments.approve else "rejected" if arguments.reject else None
+    if (arguments.by or arguments.why) and answer is None:
+        raise UsageError("--by and --why belong to --approve or --reject: say which")
+    say = Say(answer, arguments.by or who(), arguments.why) if answer else None  # type: ignore[arg-type]
+    return promote_task(project(), arguments.task, say, require=arguments.require, as_json=arguments.json)
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
@@ -210,7 +222,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
 def _history(arguments: argparse.Namespace) -> int:
     from pipelines.registry_commands import show_history
 
-    return show_history(project(), arguments.task, as_json=arguments.json)
+    return show_history(project(), arguments.task, verify=arguments.verify, as_json=arguments.json)
 
 
 def _predict(arguments: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """Two published runs side by side: what differs in their params, metrics, data and code, and whether it means anything."""
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -122,8 +123,9 @@ def _significance(paths: Paths, one: Side, other: Side) -> dict[str, Any]:
     knobs = settings.load(paths.params)
     rows = []
     for metric in COMPARISONS[one.run.task]:
-        paired = compare(one.run.task, metric, other.evaluation, one.evaluation, knobs.seed, knobs.promote.rounds)
-        rows.append({"metric": f"test/{metric}", **asdict(paired), "significant": bool(paired.low > 0 or paired.high < 0)})
+        paired = compare(one.run.task, metric, {"second": other.evaluation}, one.evaluation, knobs.seed, knobs.promote.rounds)["second"]
+        row = {"metric": f"test/{metric}", **asdict(paired), "significant": bool(paired.low > 0 or paired.high < 0)}
+        rows.append({name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()})
     return {"paired": rows}
 
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -20,6 +20,9 @@ from pipelines.quiet import quiet_dependencies
 from pipelines.report import candidates as report
 from pipelines.report import validation
 from pipelines.turns import Turns, expected_work
+
+if TYPE_CHECKING:
+    from pipelines.approval import Say
 
 RETRY_SECONDS = 2
 DELIVER_SECONDS = 10.0
@@ -73,11 +76,11 @@ def publish(root: str, model: str, _evaluated: bool) -> str | None:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def promote(root: str, task_name: str, models: list[str], _published: list[str | None]) -> dict[str, Any] | None:
+def promote(root: str, task_name: str, models: list[str], _published: list[str | None], say: "Say | None" = None) -> dict[str, Any] | None:
     """Decide for the task's candidates and set the aliases; answers the decision, None when all were skipped."""
     from pipelines.publishing import promote_models
 
-    decision = promote_models(Paths(Path(root)), task_name, models)
+    decision = promote_models(Paths(Path(root)), task_name, models, say)
     if decision is None:
         get_run_logger().info("%s: no candidate", task_name)
         return None
@@ -119,10 +122,23 @@ def _loop(paths: Paths, knobs: settings.Settings, chosen: dict[str, list[str]]) 
         for name, runs in published.items()
     }
     _raise_first([*plan.stages.values(), *(run for runs in published.values() for run in runs.values()), *decisions.values()])
-    decided = {name: future.result() for name, future in decisions.items()}
+    decided = {name: _approved(paths, knobs, name, list(published[name]), future.result()) for name, future in decisions.items()}
     rows = report.rows(paths, [model for runs in published.values() for model in runs])
     create_table_artifact(report.plain(rows), key="candidates", description="every candidate of this run, by task")
     return {"candidates": rows, "decisions": {name: decision for name, decision in decided.items() if decision}, "ran": plan.ran()}
+
+
+def _approved(
+    paths: Paths, knobs: settings.Settings, name: str, models: list[str], decision: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """The decision after a human had a say in it, if one must; what follows from it may need another."""
+    while decision is not None and decision["waits"]:
+        from pipelines.flow_approval import ask
+
+        say = ask(paths, name, decision["waits"], knobs.promote.approval_timeout)
+        again = promote.with_options(name=f"promote-{name}-after-approval", tags=["promote", name])
+        decision = again.submit(str(paths.root), name, models, [], say).result()
+    return decision
 
 
 def select(knobs: settings.Settings, tasks: list[str] | None, models: list[str] | None) -> dict[str, list[str]]:

@@ -24,6 +24,13 @@ SWITCHES = {
 }
 
 
+# A run needs what records events and task runs, and nobody who schedules, expires or reacts.
+UNUSED = (
+    "CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS", "REPOSSESSOR", "SCHEDULER", "TRIGGERS",
+)  # fmt: skip
+ONLY_RECORDS = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in UNUSED} | {"PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "[]"}
+
+
 class PrefectServer:
     """Started at once in the background; `ready()` waits for it, so that other work can be done meanwhile."""
 
@@ -60,8 +67,9 @@ class PrefectServer:
         self.url = f"http://{HOST}:{port}/api"
         # The flow runs in this process: both need the address and the home before Prefect is imported.
         os.environ.update({"PREFECT_API_URL": self.url, "PREFECT_HOME": str(self.home)})
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port), "--no-services"]
-        self.process = start(command, self.home / "server.log", {"PREFECT_API_URL": "", "PREFECT_UI_API_URL": self.url})
+        command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+        own = {**ONLY_RECORDS, "PREFECT_API_URL": "", "PREFECT_UI_API_URL": self.url}
+        self.process = start(command, self.home / "server.log", own)
         started = psutil.Process(self.process.pid).create_time()
         self._record.write_text(json.dumps({"pid": self.process.pid, "started": started}), encoding="utf-8")
 

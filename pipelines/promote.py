@@ -13,6 +13,8 @@ from components.evaluate.compare import Comparison
 from components.gate import Gate
 from components.guards import Guarded
 from components.promote import Decision, Evidence, decide, rank, summed
+from pipelines import acts
+from pipelines.approval import PENDING, Say, awaits, proposal, refused
 from pipelines.evidence import compare, evidence, read_report
 from pipelines.parts import measure, missing
 from pipelines.paths import Paths
@@ -38,8 +40,12 @@ def promote(
     reports: Sequence[Path],
     evaluate_again: EvaluateAgain | None = None,
     registry: Registry | None = None,
+    say: Say | None = None,
 ) -> Decision:
     """Register the published candidates, judge them in the order of validation, and set the aliases by the verdicts.
+
+    Where `promote.approval` is required, what would be promoted is proposed and nothing moves until a call with a human's
+    `say`; all is decided anew then, since the champion may have changed.
 
     `reports` are evaluation folders; skipped models and other tasks are passed over. `evaluate_again` evaluates a
     model.keras on the current test set and answers the folder; it is called when the champion was tested on another.
@@ -49,11 +55,11 @@ def promote(
     registry = registry or Registry(paths)
     folders = candidates(task, reports)
     gate: Gate = getattr(settings.promote, task)
-    with registry.promoting(), tempfile.TemporaryDirectory() as scratch:
+    with registry.promoting(task), tempfile.TemporaryDirectory() as scratch:
         versions = {sha: register(registry, task, sha) for sha in folders}
         ranked = rank([evidence(folder) for folder in folders.values()], gate.metric)
         champion = registry.at(task, "champion")
-        judge = _Judge(task, settings, gate, registry, evaluate_again, Path(scratch))
+        judge = _Judge(task, settings, gate, registry, evaluate_again, Path(scratch), say)
         return summed(judge.settle_in_turn(ranked, folders, versions, champion))
 
 
@@ -78,10 +84,19 @@ class _Judge:
     """One promotion under the lock: what was seen, and what is done about it."""
 
     def __init__(
-        self, task: str, settings: PromoteSettings, gate: Gate, registry: Registry, evaluate_again: EvaluateAgain | None, scratch: Path
+        self,
+        task: str,
+        settings: PromoteSettings,
+        gate: Gate,
+        registry: Registry,
+        evaluate_again: EvaluateAgain | None,
+        scratch: Path,
+        say: Say | None = None,
     ) -> None:
         self.task, self.settings, self.gate, self.registry = task, settings, gate, registry
         self.evaluate_again, self.scratch = evaluate_again, scratch
+        self.say, self.entries = say, registry.history(task)
+        self.waits = False  # a proposal was made, so those behind it are not judged
         self.family: Sequence[Evidence] = ()
         self.compared: dict[str, Comparison] = {}
         self.evaluated: dict[str, Path] = {}
@@ -103,6 +118,7 @@ class _Judge:
                 if is_promoted:
                     champion = versions[one.sha256]
                     judged = [other for other in ranked if not _is(other, champion)]
+                if is_promoted or self.waits:
                     break
             is_promoted = is_promoted and bool(judged)
         self._challenge(versions[ranked[0].sha256])
@@ -121,14 +137,21 @@ class _Judge:
             return Decision("keep", [reason], None, self.gate.hash)
         key = decision_key(chosen, champion, self.gate, self.family)
         recorded = self._recorded(key)
-        if recorded is None or recorded.verdict == "refused":
-            # What was refused for want of evidence may have it now.
-            decision = self._decide(chosen, folders, champion)
-            if recorded is None or decision.reasons != recorded.reasons:
-                self._record(key, decision, version, champion)
-            recorded = decision
-        self._apply(recorded, version, champion)
-        return recorded
+        if recorded is not None and recorded["verdict"] not in ("refused", "promote") and not self._is_reconsidered(recorded):
+            comparison = Comparison(**recorded["comparison"]) if recorded["comparison"] else None
+            guards = [Guarded(**one) for one in recorded.get("guards", [])]
+            return Decision(recorded["verdict"], recorded["reasons"], comparison, recorded["gate_hash"], guards)
+        # What was refused for want of evidence may have it now; what was promoted and is not champion was undone by hand.
+        decision = self._decide(chosen, folders, champion)
+        approval = None
+        if decision.verdict == "promote" and self.settings.promote.approval == "required":
+            if self.say is None or not self.say.concerns(key):
+                return self._propose(key, decision, version, champion)
+            approval, decision = self.say.told(), decision if self.say.is_yes else refused(decision, self.say)
+            self.say = None  # it was said of one
+        if decision.verdict == "promote" or recorded is None or decision.reasons != recorded["reasons"]:
+            self._record(key, decision, version, champion, approval)
+        return decision
 
     def _decide(self, chosen: Evidence, folders: Mapping[str, Path], champion: Version | None) -> Decision:
         if champion is None:
@@ -156,39 +179,47 @@ class _Judge:
         self.evaluated[champion.sha256] = again
         return again
 
-    def _recorded(self, key: str) -> Decision | None:
-        entry = next((entry for entry in reversed(self.registry.history(self.task)) if entry.get("key") == key), None)
-        if entry is None:
-            return None
-        comparison = Comparison(**entry["comparison"]) if entry["comparison"] else None
-        guards = [Guarded(**one) for one in entry.get("guards", [])]
-        return Decision(entry["verdict"], entry["reasons"], comparison, entry["gate_hash"], guards)
+    def _recorded(self, key: str) -> dict[str, Any] | None:
+        return next((entry for entry in reversed(self.entries) if entry.get("key") == key and entry["event"] == "decision"), None)
 
-    def _record(self, key: str, decision: Decision, version: Version, champion: Version | None) -> None:
-        entry = self.registry.ledger.append(
-            {
-                "task": self.task,
-                "event": "decision",
-                "key": key,
-                "verdict": decision.verdict,
-                "reasons": decision.reasons,
-                "comparison": _plain(decision.comparison),
-                "guards": [asdict(one) for one in decision.guards],
-                "gate": asdict(self.gate),
-                "gate_hash": decision.gate_hash,
-                "candidate": version.named(),
-                "champion": champion.named() if champion else None,
-            }
-        )
-        named = {"verdict": decision.verdict, "decided": entry["at"], "reasons": "; ".join(decision.reasons), "decision": key}
-        self.registry.tag(version, {f"visionloop.{name}": value for name, value in named.items()})
+    def _is_reconsidered(self, recorded: Mapping[str, Any]) -> bool:
+        """What a human refused, or nobody answered, a human may still approve."""
+        return self.say is not None and self.say.is_yes and bool(recorded.get("approval"))
 
-    def _apply(self, decision: Decision, version: Version, champion: Version | None) -> None:
-        if decision.verdict != "promote":
-            return
-        if champion is not None:
-            self.registry.assign(champion, "previous")
-        self.registry.assign(version, "champion")
+    def _propose(self, key: str, decision: Decision, version: Version, champion: Version | None) -> Decision:
+        self.waits, waiting = True, awaits(self.entries)
+        if waiting is None or waiting["key"] != key:
+            self._append(acts.note, self._entry("proposal", key, decision, version, champion) | {"verdict": PENDING})
+        return proposal(decision, self.task)
+
+    def _record(
+        self, key: str, decision: Decision, version: Version, champion: Version | None, approval: dict[str, str] | None = None
+    ) -> None:
+        entry = self._entry("decision", key, decision, version, champion) | ({"approval": approval} if approval else {})
+        if decision.verdict == "promote":
+            moved = {"from": champion.named() if champion else None, "to": version.named()}
+            acts.apply(self.registry, self._append(acts.record, entry | moved))
+        else:
+            acts.tag_decision(self.registry, version, self._append(acts.note, entry))
+
+    def _append(self, how: Callable[[Registry, Mapping[str, Any]], dict[str, Any]], entry: Mapping[str, Any]) -> dict[str, Any]:
+        self.entries.append(written := how(self.registry, entry))
+        return written
+
+    def _entry(self, event: str, key: str, decision: Decision, version: Version, champion: Version | None) -> dict[str, Any]:
+        return {
+            "task": self.task,
+            "event": event,
+            "key": key,
+            "verdict": decision.verdict,
+            "reasons": decision.reasons,
+            "comparison": _plain(decision.comparison),
+            "guards": [asdict(one) for one in decision.guards],
+            "gate": asdict(self.gate),
+            "gate_hash": decision.gate_hash,
+            "candidate": version.named(),
+            "champion": champion.named() if champion else None,
+        }
 
     def _challenge(self, best: Version) -> None:
         """The candidate that validation prefers is challenger, unless it is champion: then there is none."""

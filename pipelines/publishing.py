@@ -6,12 +6,15 @@ import tempfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines import provenance, settings, versions
 from pipelines.digest import sha256
 from pipelines.evidence import read_report
 from pipelines.paths import Paths
+
+if TYPE_CHECKING:
+    from pipelines.approval import Say
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +52,15 @@ def _git_commit(paths: Paths) -> str:
     return asked.stdout.strip() if asked.returncode == 0 else ""
 
 
-def promote_models(paths: Paths, task: str, models: list[str]) -> dict[str, Any] | None:
-    """Decide for the evaluated models of a task; None when none of them was evaluated.
+def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None" = None) -> dict[str, Any] | None:
+    """Decide for the evaluated models of a task, with a human's `say` if there is one; None when none of them was evaluated.
 
-    Answers the Decision's fields and `is_champion`: whether one of these models is champion now.
+    Answers the Decision's fields, `is_champion`: whether one of these models is champion now, and `waits`: the key of what
+    waits for a human's say, or None.
 
     The champion is evaluated again first where it was tested on other images than the candidates.
     """
+    from pipelines.approval import awaits
     from pipelines.promote import promote
     from pipelines.registry import Registry
 
@@ -68,10 +73,11 @@ def promote_models(paths: Paths, task: str, models: list[str]) -> dict[str, Any]
         def again(model_file: Path) -> Path:
             return _evaluate_champion(paths, knobs, task, model_file, Path(scratch))
 
-        decision = asdict(promote(task, paths, knobs, folders, again))
-    champion = Registry(paths).at(task, "champion")
+        decision = asdict(promote(task, paths, knobs, folders, again, say=say))
+    registry = Registry(paths)
+    champion, waiting = registry.at(task, "champion"), awaits(registry.history(task))
     candidates = [read_report(folder)["model_sha256"] for folder in folders]
-    return {**decision, "is_champion": champion is not None and champion.sha256 in candidates}
+    return {**decision, "is_champion": champion is not None and champion.sha256 in candidates, "waits": waiting and waiting["key"]}
 
 
 def _evaluate_champion(paths: Paths, knobs: settings.Settings, task: str, model_file: Path, scratch: Path) -> Path:

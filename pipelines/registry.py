@@ -4,16 +4,18 @@ A registry that cannot be read never means "no champion": only MLflow's own "doe
 """
 
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from components.errors import DataError, ServiceError, UsageError
 from pipelines.digest import sha256
-from pipelines.ledger import Ledger
+from pipelines.events import alias_moved
+from pipelines.ledger import NOTHING, Mark
+from pipelines.ledger_server import ledger_of
+from pipelines.locks import promoters_lock
 from pipelines.paths import Paths
 from pipelines.tracking.live import MODEL, MODEL_SHA256
 from pipelines.tracking.once import once
@@ -28,6 +30,7 @@ Alias = Literal["champion", "challenger", "previous"]
 NAMES = {"classification": "classifier", "detection": "detector"}
 TEST_DIGEST, DATA_DIGEST = "visionloop.test_digest", "visionloop.data_digest"
 ROLLED_BACK = "visionloop.rolled_back"
+TURN, SETTLED = "visionloop.turn", "visionloop.settled"  # of a registered model: who may move its aliases, what was applied last
 REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
 LOCK_SECONDS = 300.0
 REQUEST_SECONDS, RETRIES = 30, 2
@@ -57,7 +60,8 @@ class Registry:
 
     def __init__(self, paths: Paths, tracking_uri: str | None = None, store: Store | None = None) -> None:
         self.store = store or open_store(paths, tracking_uri)
-        self.ledger = Ledger(paths.mlflow_store / "ledger.jsonl")
+        self.ledger = ledger_of(self.store)
+        self._fence: Callable[[], None] | None = None
 
     def register(self, task: str, run_id: str) -> Version:
         """The version of a published run, made when there is none; the same weights never get two.
@@ -109,12 +113,15 @@ class Registry:
                 raise UsageError(f"{reference!r} does not exist: `visionloop ui` shows the registered versions and their aliases") from None
 
     def assign(self, version: Version, alias: Alias) -> None:
-        """Let the alias name this version."""
+        """Let the alias name this version. Raises ServiceError, and moves nothing, when this promoter has lost its turn."""
+        self.check_turn()
         with self._service():
             self.store.client.set_registered_model_alias(version.name, alias, str(version.number))
+        alias_moved(self.store, version.name, alias, version.number)
 
     def release(self, task: str, alias: Alias) -> None:
-        """Let the alias name nothing."""
+        """Let the alias name nothing. Raises ServiceError when this promoter has lost its turn."""
+        self.check_turn()
         with self._service():
             self.store.client.delete_registered_model_alias(NAMES[task], alias)
 
@@ -157,44 +164,74 @@ class Registry:
         return self.ledger.entries(task)
 
     @contextmanager
-    def promoting(self) -> Iterator[None]:
-        """Only one promotion or rollback at a time on this machine; what was read before must be read again inside.
+    def promoting(self, task: str) -> Iterator[dict[str, Any] | None]:
+        """Only one promotion or rollback at a time on this registry; what was read before must be read again inside.
 
-        Raises ServiceError when another one does not end within five minutes.
+        What a promoter that died left half done is completed or voided first; yields the entry that was completed.
+        Raises ServiceError, naming the holder, when another one does not end within five minutes.
         """
-        from filelock import Timeout
+        from pipelines.acts import recover
 
-        lock = self.store.lock("promote", LOCK_SECONDS)
+        with ExitStack() as stack:
+            with self._service():
+                held = stack.enter_context(promoters_lock(self.store, LOCK_SECONDS))
+                self._fence = self._take_turn(task, held)
+            try:
+                yield recover(self, task)
+            finally:
+                self._fence = None
+
+    def check_turn(self) -> None:
+        """Raise ServiceError when this registry's promoter is not the last that had its turn; nothing outside `promoting`."""
+        if self._fence is not None:
+            with self._service():
+                self._fence()
+
+    def settle(self, entry: Mapping[str, Any]) -> None:
+        """Remember an entry of the ledger as the last whose aliases and tags are all in place."""
+        with self._service():
+            mark = Mark(entry["number"], entry["hash"])
+            self.store.client.set_registered_model_tag(NAMES[entry["task"]], SETTLED, str(mark))
+
+    def settled(self, task: str) -> Mark:
+        """The last entry of the task that was settled."""
+        with self._service():
+            return Mark.read(self._tags(task).get(SETTLED, "")) or NOTHING
+
+    def numbered(self, task: str, number: int) -> Version | None:
+        """The version of this number; None when it was deleted."""
+        from mlflow.exceptions import MlflowException
+
+        with self._service():
+            try:
+                return _version(self.store.client.get_model_version(NAMES[task], str(number)))
+            except MlflowException as error:
+                if _says_absent(error):
+                    return None
+                raise
+
+    def _take_turn(self, task: str, held: Callable[[], None]) -> Callable[[], None]:
+        """Number this turn in the registry; what is answered raises as soon as the lock was lost or a later turn was taken."""
+        self._registered_model(task)
+        turn = int(self._tags(task).get(TURN, "0")) + 1
+        self.store.client.set_registered_model_tag(NAMES[task], TURN, str(turn))
+
+        def fence() -> None:
+            held()
+            if (last := self._tags(task).get(TURN)) != str(turn):
+                raise ServiceError(f"promoter {turn} has lost its turn to promoter {last}: it moves no alias any more")
+
+        return fence
+
+    def _tags(self, task: str) -> dict[str, str]:
+        from mlflow.exceptions import MlflowException
+
         try:
-            lock.acquire()
-        except Timeout as error:
-            raise ServiceError(
-                f"another promotion has held {lock.lock_file} for {LOCK_SECONDS:.0f} s: wait for its end, try again"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def rollback(self, task: str) -> dict[str, Any]:
-        """Put the previous champion back, and the present one in its place; answers the ledger's entry.
-
-        The version rolled back from is not promoted again until it is rolled back to. Raises UsageError when there is
-        no previous champion, DataError when its file is damaged: nothing has changed then.
-        """
-        with self.promoting(), tempfile.TemporaryDirectory() as folder:
-            champion, previous = self.at(task, "champion"), self.at(task, "previous")
-            if champion is None or previous is None:
-                raise UsageError(f"there is no previous {NAMES[task]} to roll back to; `visionloop history {task}` shows what happened")
-            self.model_file(previous, Path(folder))
-            entry = self.ledger.append({"task": task, "event": "rollback", "from": champion.named(), "to": previous.named()})
-            self.tag(champion, {ROLLED_BACK: entry["at"]})
-            if previous.rolled_back:
-                self.untag(previous, ROLLED_BACK)
-            # Champion first: killed in between, both aliases name the restored version, and nothing is without a champion.
-            self.assign(previous, "champion")
-            self.assign(champion, "previous")
-            return entry
+            return dict(self.store.client.get_registered_model(NAMES[task]).tags)
+        except MlflowException as error:
+            if _says_absent(error):
+                return {}
+            raise
 
     def _service(self) -> Any:
         return _patient(self.store.uri)

@@ -5,13 +5,15 @@ from typing import Any
 
 from components.errors import UsageError
 from pipelines import settings
+from pipelines.approval import Say, awaits
 from pipelines.paths import Paths
 
 
-def promote_task(paths: Paths, task: str, *, require: bool, as_json: bool) -> int:
+def promote_task(paths: Paths, task: str, say: Say | None = None, *, require: bool, as_json: bool) -> int:
     """Publish what is not yet published, then decide for the task's evaluated models; 1 when `require` and not promoted.
 
-    Raises UsageError when no model of the task was evaluated, ServiceError when MLflow is away.
+    `say` is a human's word about what waits for one. Raises UsageError when no model of the task was evaluated,
+    ServiceError when MLflow is away.
     """
     from pipelines.publishing import promote_models, publish_model
 
@@ -20,7 +22,7 @@ def promote_task(paths: Paths, task: str, *, require: bool, as_json: bool) -> in
     models = [name for name in names if (paths.evaluate(name) / "report.json").is_file()]
     for model in models:
         publish_model(paths, model, {})
-    decision = promote_models(paths, task, models) if models else None
+    decision = promote_models(paths, task, models, say) if models else None
     if decision is None:
         raise UsageError(f"there is no evaluated {task} model: run `visionloop run --task {task}`")
     _tell(decision, [f"{task}: {decision['verdict']}", *(f"  {reason}" for reason in decision["reasons"])], as_json)
@@ -28,27 +30,49 @@ def promote_task(paths: Paths, task: str, *, require: bool, as_json: bool) -> in
 
 
 def rollback_task(paths: Paths, task: str, *, as_json: bool) -> int:
-    """Put the previous champion back, after its artifact is found whole; answers 0."""
+    """Put the previous champion back, after it was loaded and answered images; answers 0."""
     from pipelines.registry import Registry
+    from pipelines.rollback import rollback, told
 
-    entry = Registry(paths).rollback(task)
-    now, before = entry["to"], entry["from"]
-    _tell(entry, [f"{task}: version {now['version']} ({now['model']}) is champion again, version {before['version']} is previous"], as_json)
+    entry = rollback(Registry(paths), paths, task)
+    _tell(entry, [f"{task}: {told(entry)}"], as_json)
     return 0
 
 
-def show_history(paths: Paths, task: str, *, as_json: bool) -> int:
-    """Print the ledger of the task, oldest first; answers 0."""
-    from pipelines.registry import Registry
+def show_history(paths: Paths, task: str, *, verify: bool, as_json: bool) -> int:
+    """Print the ledger of the task, oldest first; with `verify`, 1 when it is not as it was written."""
+    from pipelines.registry import NAMES, Registry
 
-    entries = Registry(paths).history(task)
-    lines = [_line(entry) for entry in entries] or [f"no decision about {task} yet: run `visionloop run`"]
-    _tell(entries, lines, as_json)
+    registry = Registry(paths)
+    if verify:
+        faults = registry.ledger.verify([registry.settled(name) for name in NAMES])
+        _tell({"faults": faults}, faults or ["every entry of the ledger is as it was written"], as_json)
+        return 1 if faults else 0
+    entries = registry.history(task)
+    _tell(entries, _table(entries) if entries else [f"no decision about {task} yet: run `visionloop run`"], as_json)
     return 0
 
 
-def _line(entry: dict[str, Any]) -> str:
-    return f"{entry['at']}  {entry.get('verdict', entry['event'])}  {'; '.join(entry.get('reasons', []))}"
+def _table(entries: list[dict[str, Any]]) -> list[str]:
+    cells = [(entry["at"][:19].replace("T", " "), entry.get("verdict", entry["event"]), _versions(entry)) for entry in entries]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for entry, row in zip(entries, cells, strict=True):
+        head = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        first, *more = entry.get("reasons") or [""]
+        lines += [f"{head}  {first}", *(f"{' ' * len(head)}  {reason}" for reason in more)]
+    if waiting := awaits(entries):
+        task = waiting["task"]
+        lines.append(f"version {waiting['candidate']['version']} waits: `visionloop promote {task} --approve` or `--reject`")
+    return lines
+
+
+def _versions(entry: dict[str, Any]) -> str:
+    """`3 cnn → 4 yolo`: the champion seen, and what was judged or put in its place."""
+    before, after = entry.get("from", entry.get("champion")), entry.get("to", entry.get("candidate"))
+    if entry["event"] == "void":
+        return f"entry {entry['of']}"
+    return " → ".join(f"{one['version']} {one['model']}" if one else "none" for one in (before, after))
 
 
 def _tell(value: Any, lines: list[str], as_json: bool) -> None:

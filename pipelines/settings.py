@@ -98,9 +98,11 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Promote:
-    """The gates, and how often the bootstrap resamples."""
+    """The gates, how often the bootstrap resamples, and whether a human must agree, within so many seconds."""
 
     rounds: int
+    approval: Literal["none", "required"]
+    approval_timeout: float
     classification: Gate
     detection: Gate
 
@@ -281,11 +283,8 @@ def override(raw: dict[str, Any], assignments: list[str]) -> None:
 def _refuse_idle(raw: dict[str, Any], parts: list[str], assignment: str) -> None:
     """A default that every model overrides would change nothing, and seem to."""
     models = raw.get("models")
-    if (
-        len(parts) == 2
-        and parts[0] == "train"
-        and isinstance(models, dict)
-        and all(isinstance(own, dict) and parts[1] in own for own in models.values())
-    ):
+    if len(parts) != 2 or parts[0] != "train" or not isinstance(models, dict):
+        return
+    if all(isinstance(own, dict) and parts[1] in own for own in models.values()):
         named = " or ".join(f"models.{name}.{parts[1]}" for name in models)
         raise UsageError(f"--set {assignment} changes nothing, since every model has its own {parts[1]}: set {named}")

@@ -62,11 +62,16 @@ def _metric(row: dict[str, Any]) -> list[str]:
 def _significance(found: dict[str, Any]) -> list[str]:
     if "missing" in found:
         return [f"the two were {found['missing']}"]
-    return [
+    return [_paired(row) for row in found["paired"]]
+
+
+def _paired(row: dict[str, Any]) -> str:
+    if row["low"] is None:
+        return f"{row['metric']}: on {row['units']} {row['unit']}s nobody can tell whether the difference is real"
+    return (
         f"{row['metric']}: {row['difference']:+.4f}, 95 % interval {row['low']:+.4f} to {row['high']:+.4f} "
         f"over {row['units']} {row['unit']}s: {'a real difference' if row['significant'] else 'may be chance'}"
-        for row in found["paired"]
-    ]
+    )
 
 
 def _cause(found: dict[str, Any], *, cross: bool) -> list[str]:

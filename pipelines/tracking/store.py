@@ -54,6 +54,11 @@ class Store:
         return self.uri.startswith("sqlite:")
 
     @property
+    def database(self) -> Path | None:
+        """The SQLite file, None where the store is a server."""
+        return Path(self.uri.removeprefix("sqlite:///").partition("?")[0]).resolve() if self.embedded else None
+
+    @property
     def client(self) -> "MlflowClient":
         """The client, with both experiments in place. Raises ServiceError when a server does not answer."""
         return self._open()[0]

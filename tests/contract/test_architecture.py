@@ -15,13 +15,17 @@ COMPONENTS, PIPELINES = modules("components"), modules("pipelines")
 HOMES = {
     "prefect": {
         "pipelines/flows.py",
+        "pipelines/flow_approval.py",  # the flow's pause
+        "pipelines/events.py",  # an event, where a server is named
         "pipelines/run.py",  # loads it while the server starts, and uses nothing of it
     },
     "mlflow": {
         "pipelines/registry.py",
+        "pipelines/shared_log.py",  # first come, first served, by MLflow's own rule
+        "pipelines/events.py",  # delivers MLflow's webhooks for a database without a server
         *(
             f"pipelines/tracking/{name}.py"
-            for name in ("__init__", "describe", "live", "model_files", "publish", "read", "search", "store")
+            for name in ("__init__", "describe", "images", "live", "model_files", "publish", "read", "search", "store")
         ),
     },
     "dvc": {"pipelines/cross_runs.py", "pipelines/dvc_stages.py", "pipelines/versions.py"},
@@ -86,7 +90,7 @@ def test_stages_are_run_by_flows_and_import_none_of_what_runs_them() -> None:
 def test_heavy_libraries_are_not_imported_at_the_top_of_the_commands_modules() -> None:
     heavy = {"prefect", "mlflow", "dvc", "tensorflow", "keras", "great_expectations", "albumentations", "matplotlib", "sklearn", "cleanlab"}
     for module in PIPELINES:
-        if module.parts[1] in ("flows.py", "tracking"):  # loaded when a flow or a run of MLflow begins
+        if module.parts[1] in ("flows.py", "flow_approval.py", "tracking"):  # loaded when a flow or a run of MLflow begins
             continue
         body = ast.parse((ROOT / module).read_text("utf-8")).body
         names = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}

@@ -177,4 +177,4 @@ def settings(**changes: object) -> Any:
     limits = {"max_recall_drop": 0.5, "max_slice_drop": None, "max_corruption_drop": None, "min_support": 20, "max_ece_rise": 0.1}
     costs = {"max_size_ratio": 3.0, "max_latency_ratio": 3.0, "latency_ms": None, "max_megabytes": None}
     gate = Gate(**{"metric": "accuracy", "floor": 0.5, "margin": 0.0, **limits, **costs, **changes})
-    return SimpleNamespace(seed=7, promote=SimpleNamespace(rounds=500, classification=gate, detection=gate))
+    return SimpleNamespace(seed=7, promote=SimpleNamespace(rounds=500, approval="none", classification=gate, detection=gate))

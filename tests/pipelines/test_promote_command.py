@@ -16,6 +16,7 @@ from pipelines.evidence import compare, macro_f1
 from pipelines.paths import Paths
 from pipelines.promote import promote
 from pipelines.registry import Registry
+from pipelines.rollback import rollback
 from pipelines.tracking import Tracking
 from tests.pipelines.fabricate import Made, classifier, project, settings, write_evaluation
 
@@ -203,7 +204,7 @@ def test_what_was_rolled_back_is_not_promoted_again(paths: Paths, registry: Regi
     old, new = made(paths, "old", 40, 1), made(paths, "new", 4, 2)
     judged(paths, old)
     judged(paths, new)
-    registry.rollback(TASK)
+    rollback(registry, paths, TASK)
     decision = judged(paths, old, new)
     assert (decision.verdict, aliases(registry)["champion"]) == ("keep", "old")
     assert "rolled back" in decision.reasons[0]

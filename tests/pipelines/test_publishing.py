@@ -70,6 +70,10 @@ def test_whether_a_candidate_is_champion_now(
     for name, sha in (("cnn", "aaa"), ("vgg", "bbb")):
         report(paths, name, task="classification", model_sha256=sha)
     holder = SimpleNamespace(sha256=champion) if champion else None
-    monkeypatch.setattr("pipelines.promote.promote", lambda *_: Verdict())
+    monkeypatch.setattr("pipelines.promote.promote", lambda *_, **_say: Verdict())
     monkeypatch.setattr("pipelines.registry.Registry.at", lambda _self, _task, _alias: holder)
-    assert publishing.promote_models(paths, "classification", ["cnn", "vgg"]) == {"verdict": "keep", "is_champion": is_champion}
+    assert publishing.promote_models(paths, "classification", ["cnn", "vgg"]) == {
+        "verdict": "keep",
+        "is_champion": is_champion,
+        "waits": None,
+    }

@@ -10,6 +10,7 @@ from components.errors import DataError, ServiceError, UsageError
 from pipelines.ledger import Ledger
 from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
+from pipelines.rollback import rollback
 from pipelines.tracking import Tracking
 from tests.pipelines.fabricate import classifier, project
 
@@ -81,13 +82,13 @@ def test_rollback_swaps_and_is_recorded_and_swaps_back(paths: Paths, registry: R
     old, new = published(paths, registry, "old", 1), published(paths, registry, "new", 2)
     registry.assign(old, "previous")
     registry.assign(new, "champion")
-    entry = registry.rollback("classification")
+    entry = rollback(registry, paths, "classification")
     assert (entry["from"]["model"], entry["to"]["model"]) == ("new", "old")
     champion, previous = registry.at("classification", "champion"), registry.at("classification", "previous")
     assert champion is not None and previous is not None
     assert (champion.number, previous.number) == (old.number, new.number)
     assert previous.rolled_back is not None and champion.rolled_back is None
-    registry.rollback("classification")
+    rollback(registry, paths, "classification")
     champion, previous = registry.at("classification", "champion"), registry.at("classification", "previous")
     assert champion == new and previous is not None and previous.number == old.number
     assert [line["event"] for line in registry.history("classification")] == ["rollback", "rollback"]
@@ -100,7 +101,7 @@ def test_rollback_to_a_damaged_model_changes_nothing(paths: Paths, registry: Reg
     registry.assign(new, "champion")
     registry.model_file(old, tmp_path).write_bytes(b"")
     with pytest.raises(DataError, match="damaged"):
-        registry.rollback("classification")
+        rollback(registry, paths, "classification")
     assert registry.at("classification", "champion") == new
     assert registry.history("classification") == []
 
@@ -108,14 +109,18 @@ def test_rollback_to_a_damaged_model_changes_nothing(paths: Paths, registry: Reg
 def test_without_a_previous_champion_there_is_no_way_back(paths: Paths, registry: Registry) -> None:
     registry.assign(published(paths, registry, "one", 1), "champion")
     with pytest.raises(UsageError, match="no previous classifier"):
-        registry.rollback("classification")
+        rollback(registry, paths, "classification")
 
 
 def test_only_one_promotes_at_a_time(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.registry.LOCK_SECONDS", 0.2)
-    with Registry(paths).promoting(), pytest.raises(ServiceError, match="another promotion"), Registry(paths).promoting():
+    with (
+        Registry(paths).promoting("classification"),
+        pytest.raises(ServiceError, match="another promotion"),
+        Registry(paths).promoting("classification"),
+    ):
         pytest.fail("two promotions at once")
-    with Registry(paths).promoting():
+    with Registry(paths).promoting("classification"):
         pass
 
 
