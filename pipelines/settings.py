@@ -9,6 +9,8 @@ from typing import Any, Literal
 import yaml
 
 from components.errors import UsageError
+from components.evaluate import config as evaluation
+from components.evaluate.config import Evaluate
 from components.models.sizes import usual_size
 from components.train.config import TrainConfig
 from components.train.space import Knob, Space, Tune, refuse_impossible
@@ -82,16 +84,6 @@ class Model:
     tile_overlap: float
     mirror: bool
     train: TrainConfig
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """How models are measured and shown."""
-
-    top_k: int
-    calibration_bins: int
-    worst: int
-    latency_images: int
 
 
 @dataclass(frozen=True)
@@ -247,6 +239,7 @@ def _refuse_impossible(settings: Settings, source: str) -> None:
             raise UsageError(f"{source}: models.{model.name}: epochs, batch_size and threads must be 1 or more, frozen_epochs below epochs")
         _refuse_unmixable(model, source)
     refuse_impossible(settings.tune, f"{source}: tune")
+    evaluation.refuse_impossible(settings.evaluate, f"{source}: evaluate")
 
 
 def _refuse_unmixable(model: Model, source: str) -> None:
