@@ -39,8 +39,9 @@ def slices(test: pd.DataFrame, train: pd.DataFrame, boxes: pd.DataFrame, columns
     rows = pd.concat(found, ignore_index=True).dropna()
     common = {name for name, count in rows["slice"].value_counts().items() if count == len(test)}
     order = {image: number for number, image in enumerate(test["image_id"])}
-    rows = rows[~rows["slice"].isin(common)].assign(order=rows["image_id"].map(order)).sort_values(["slice", "order"])
-    return rows[COLUMNS].astype(str).reset_index(drop=True)
+    kept = rows[~rows["slice"].isin(common)]
+    kept = kept.assign(order=kept["image_id"].map(order)).sort_values(["slice", "order"])
+    return kept[COLUMNS].astype(str).reset_index(drop=True)
 
 
 def dimension(name: str) -> str:
