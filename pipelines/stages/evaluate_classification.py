@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from components.evaluate import classification, pictures, slice_scores
+from components.evaluate.calibration import at_temperature
 from components.evaluate.cost import load_measured
 from components.evaluate.headlines import class_intervals
+from components.models.saved import temperature_of
 from components.predict import latency_ms, probabilities
 from components.train.targets import class_targets
 from pipelines.paths import Paths
@@ -26,12 +28,13 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     model_file, folder = files
     knobs, size, classes = settings.evaluate, about["params"]["image_size"], every_class(about["classes"], dataset.classes)
     model, memory = load_measured(model_file, size)
-    metrics, frames, test, groups = {}, [], None, []
+    metrics, plainly, frames, test, groups, temperature = {}, {}, [], None, [], temperature_of(model)
     for split in SPLITS:
         images = dataset.part(split)
         shown = pixels(paths, images, dataset.task, size)
         found, truth = _widened(probabilities(model, shown), len(classes)), class_targets(images["label"].tolist(), classes)
         metrics[split] = classification.class_metrics(truth, found, knobs.top_k, knobs.calibration_bins)
+        plainly[split] = classification.class_metrics(truth, at_temperature(found, 1 / temperature), knobs.top_k, knobs.calibration_bins)
         frames.append(_rows(images, found, classes))
         test, groups = (shown, found, truth), images["group_id"].tolist()
     assert test is not None
@@ -42,11 +45,16 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     worst = _first_of_each(groups, _worst(*test[1:]))[: inside.ERRORS]
     _look_inside(model, (classes, len(about["classes"])), test, worst, folder / "pictures")
     told = _in_depth(settings, dataset, model, (classes, test), folder)
+    told["temperature"] = {"temperature": temperature, "without": _sureness(plainly), "with": _sureness(metrics)}
     if told["robustness"]:
         metrics["test"]["corruption_error"] = told["robustness"]["mean_corruption_error"]
     recalls = classification.per_class(test[2], test[1].argmax(axis=1), classes)
     limits = class_intervals(test[2], test[1], (knobs.top_k, knobs.calibration_bins), np.array(groups), knobs.rounds, settings.seed)
     return Findings(metrics, recalls, limits, told, latency_ms(model, test[0], knobs.latency_images), memory)
+
+
+def _sureness(metrics: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {split: {name: row[name] for name in ("ece", "log_loss")} for split, row in metrics.items()}
 
 
 def _in_depth(

@@ -114,6 +114,7 @@ class Watcher:
     """A classifier that keeps what it is shown."""
 
     output_shape = (None, 2)
+    layers: tuple[()] = ()
 
     def __init__(self) -> None:
         self.shown: list[np.ndarray] = []

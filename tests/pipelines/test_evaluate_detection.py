@@ -15,7 +15,7 @@ from components.evaluate.config import Evaluate
 from components.predict import Latency
 from pipelines.paths import Paths
 from pipelines.stages import evaluate_detection
-from pipelines.stages.evaluate import Findings
+from pipelines.stages.evaluate import Findings, plain
 from pipelines.stages.examples import Dataset
 
 SIDE = 100
@@ -93,5 +93,5 @@ def _rounded(shares: dict[str, Any]) -> dict[str, Any]:
 def test_a_detector_that_finds_nothing_is_evaluated_too(truth: list[dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     findings = evaluated(tmp_path, monkeypatch, truth, [])
     assert findings.extra["operating_points"] == {"cat": 0.25}
-    json.dumps(findings.extra, allow_nan=False)
+    json.dumps(plain(findings.extra), allow_nan=False)
     assert {path.stem for path in (tmp_path / "evaluation" / "pictures").iterdir()} == PICTURES
