@@ -56,6 +56,7 @@ def promote_models(paths: Paths, task: str, models: list[str]) -> dict[str, Any]
 
     The champion is evaluated again first where it was tested on other images than the candidates.
     """
+    from pipelines import flips
     from pipelines.promote import promote
     from pipelines.registry import Registry
 
@@ -69,6 +70,7 @@ def promote_models(paths: Paths, task: str, models: list[str]) -> dict[str, Any]
             return _evaluate_champion(paths, knobs, task, model_file, Path(scratch))
 
         decision = asdict(promote(task, paths, knobs, folders, again))
+        flips.attach(paths, task, folders, Path(scratch) / "again")
     champion = Registry(paths).at(task, "champion")
     candidates = [read_report(folder)["model_sha256"] for folder in folders]
     return {**decision, "is_champion": champion is not None and champion.sha256 in candidates}

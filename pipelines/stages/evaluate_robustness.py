@@ -47,14 +47,17 @@ def of_classifier(settings: "Settings", model: Any, test: pd.DataFrame, known: t
     rows = robustness.chosen(test["label"].tolist(), settings.evaluate.robustness_images, settings.seed)
     images = test["image_id"].to_numpy()[rows]
     shown = _shown(pixels, images, np.arange(len(images)), rows)
-    frames = [NOTHING]
+    if not len(rows):
+        NOTHING.to_parquet(folder / "corrupted.parquet", index=False)
+        return {}
+    frames = []
     for name, levels, parts in _corrupted(shown):
         right = np.concatenate([probabilities(model, worse).argmax(axis=1) for _, worse in parts]) == truth[rows]
         frames.append(pd.DataFrame({"image_id": images, "corruption": name, "severity": levels, "correct": right}))
-    found = pd.concat(frames[1:] or frames, ignore_index=True).astype(TYPES)
+    found = pd.concat(frames, ignore_index=True).astype(TYPES)
     found.to_parquet(folder / "corrupted.parquet", index=False)
     clean = dict(zip(images, (answers == truth)[rows].tolist(), strict=True))
-    return _told(robustness.of_classifier(found, clean), shown, folder) if len(rows) else {}
+    return _told(robustness.of_classifier(found, clean), shown, folder)
 
 
 def of_detector(
