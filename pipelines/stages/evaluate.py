@@ -1,6 +1,7 @@
 """Stage `evaluate`: one trained model on the validation and test images, in numbers and pictures."""
 
 import hashlib
+import html
 import json
 import logging
 import math
@@ -62,6 +63,9 @@ def run(paths: Paths, settings: "Settings", name: str) -> None:
 def evaluate_model(paths: Paths, settings: "Settings", trained: tuple[Path, dict[str, Any]], target: Path, task: str) -> None:
     """Evaluate a trained model, its file and what model.json says of it, on the current split; write `target`."""
     model_file, about = trained
+    from pipelines.report.model_page import write_page
+    from pipelines.revisions import head
+
     dataset = read_dataset(paths, task)
     with replacing(target) as folder:
         (folder / "pictures").mkdir()
@@ -69,12 +73,14 @@ def evaluate_model(paths: Paths, settings: "Settings", trained: tuple[Path, dict
         images[["image_id", "path", "group_id", "split", "width", "height"]].to_parquet(folder / "images.parquet", index=False)
         findings = _evaluator(task)(paths, settings, dataset, about, (model_file, folder))
         _report(about, dataset, findings, model_file, folder)
+        write_page(folder, head(paths))
 
 
 def _skip(target: Path, reason: str) -> None:
     with replacing(target) as folder:
         write_json(folder / "report.json", {"skipped": reason})
         write_json(folder / "metrics.json", {})
+        (folder / "report.html").write_text(f"<!doctype html><title>skipped</title><p>{html.escape(reason)}</p>\n", encoding="utf-8")
         (folder / "pictures").mkdir()
         for name in TABLES:
             pd.DataFrame({"image_id": pd.Series(dtype=str)}).to_parquet(folder / name, index=False)

@@ -187,7 +187,7 @@ def _log_files(store: Store, run_id: str, candidate: Candidate, pictures: Sequen
     named = [candidate.evaluate_dir / name for name in candidate.report.get("pictures", [])]
     with tempfile.TemporaryDirectory() as folder:
         staged = Path(folder)
-        evaluation = [path for path in sorted(candidate.evaluate_dir.iterdir()) if path.suffix in (".json", ".parquet", ".csv")]
+        evaluation = [path for path in sorted(candidate.evaluate_dir.iterdir()) if path.suffix in (".json", ".parquet", ".csv", ".html")]
         for place, files in (("evaluation", evaluation), ("pictures", [*named, *pictures])):
             (staged / place).mkdir()
             for file in files:

@@ -170,7 +170,8 @@ def test_a_model_without_its_data_is_skipped_by_both_stages_and_says_so(tmp_path
     # Every output that dvc.yaml declares is there, or DVC would call the stage failed.
     for name in ("model.keras", "model.json", "history.csv", "curves.png"):
         assert (paths.train("tiny_yolo") / name).is_file()
-    for name in ("report.json", "predictions.parquet", "truth.parquet", "images.parquet", "metrics.json"):
+    tables = ("predictions.parquet", "truth.parquet", "images.parquet", "slices.parquet", "corrupted.parquet")
+    for name in ("report.json", "report.html", "metrics.json", *tables):
         assert (paths.evaluate("tiny_yolo") / name).is_file()
     assert (paths.evaluate("tiny_yolo") / "pictures").is_dir()
 
