@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEWEST_GROUPS = 10  # from fewer nothing can be drawn that tells: images are drawn then, and the interval is too narrow
+FEWEST_UNITS = 5  # images or groups, for an interval by drawing from them
 FEWEST_FINITE = 0.9  # of the rounds, for an interval of a metric that some of them leave undefined
 TAILS = (2.5, 97.5)  # percent
 Z = 1.959964  # of the normal distribution, 2.5 % on either side
@@ -31,12 +32,15 @@ def bootstrap(statistics: Statistics, groups: NDArray[np.generic], rounds: int, 
     """The intervals (2, K), low and high, of K metrics.
 
     groups (N,): any label of each image's group. statistics: how often each image counts, (R, N) float64, one row a
-    round -> the metrics (R, K), nan where one is undefined; an interval is nan where that is so in more than a tenth.
+    round -> the metrics (R, K), nan where one is undefined; an interval is nan where that is so in more than a tenth,
+    and of fewer than 5 images.
     """
     members = units_of(groups)
     if not len(members):
         return np.full((2, statistics(np.zeros((1, 0))).shape[1]), math.nan)
     units = int(members.max()) + 1
+    if units < FEWEST_UNITS:
+        return np.full((2, statistics(np.ones((1, len(members)))).shape[1]), math.nan)
     random, found = np.random.default_rng(seed), []
     block = max(1, CELLS // len(members))
     for start in range(0, rounds, block):

@@ -37,7 +37,10 @@ def severities(images: int, corruption: int) -> NDArray[np.int64]:
 
 
 def of_classifier(found: pd.DataFrame, clean: Mapping[str, bool]) -> dict[str, Any]:
-    """The accuracy of the rows of COLUMNS, as `summary` says it; `clean`: whether each image is right as it is, by image_id."""
+    """The accuracy of the rows of COLUMNS, as `summary` says it, and low and high, the interval of the mean corruption error.
+
+    `clean`: whether each image is right as it is, by image_id.
+    """
     right = found["correct"].astype(np.float64)
     rows = {}
     for name, part in found.assign(correct=right).groupby("corruption", sort=False):
@@ -46,7 +49,9 @@ def of_classifier(found: pd.DataFrame, clean: Mapping[str, bool]) -> dict[str, A
         by_severity = [float(means.get(level, math.nan)) for level in range(1, SEVERITIES + 1)]
         rows[str(name)] = {"value": float(part["correct"].mean()), "low": limits[0], "high": limits[1], "by_severity": by_severity}
     images = found["image_id"].unique()
-    return summary("accuracy", len(images), float(np.mean([clean[image] for image in images])), rows)
+    told = summary("accuracy", len(images), float(np.mean([clean[image] for image in images])), rows)
+    low, high = share_interval((1.0 - right).to_numpy(), found["image_id"].to_numpy())
+    return {**told, "low": low, "high": high}
 
 
 def summary(measure: str, images: int, clean: float, corruptions: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -95,7 +95,8 @@ def _box_sizes(test: pd.DataFrame, boxes: pd.DataFrame) -> list[str | None]:
 
 def _sources(test: pd.DataFrame) -> list[str | None]:
     """By group where there are few, else by the outermost folder that is neither the class nor common to all."""
-    if 1 < test["group_id"].nunique() <= MOST_VALUES:
+    groups = test["group_id"].nunique()
+    if 1 < groups <= min(MOST_VALUES, len(test) // 2):
         return _by_value("source", test["group_id"].astype(str).tolist())
     folders = [str(path).split("/")[:-1] for path in test["path"]]
     for level in range(max(map(len, folders), default=0)):

@@ -50,6 +50,8 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
         metrics["test"]["corruption_error"] = told["robustness"]["mean_corruption_error"]
     recalls = classification.per_class(test[2], test[1].argmax(axis=1), classes)
     limits = class_intervals(test[2], test[1], (knobs.top_k, knobs.calibration_bins), np.array(groups), knobs.rounds, settings.seed)
+    if told["robustness"]:
+        limits["corruption_error"] = (told["robustness"]["low"], told["robustness"]["high"])
     return Findings(metrics, recalls, limits, told, latency_ms(model, test[0], knobs.latency_images), memory)
 
 
