@@ -10,13 +10,11 @@ from components.evaluate.cost import load_measured, peak_memory
 from components.train.saving import save_model
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets an earlier peak")
 def test_the_peak_within_the_block_counts_and_no_earlier_one() -> None:
-    if sys.platform == "linux":
-        del_before = np.ones(40_000_000)  # 320 MB, touched and let go
-        del del_before
+    np.ones(40_000_000)  # 320 MB, touched and let go
     with peak_memory() as grown:
-        block = np.ones(20_000_000)
-        del block
+        np.ones(20_000_000)
     assert 150e6 < grown() < 260e6
 
 
@@ -26,4 +24,3 @@ def test_a_model_is_loaded_and_costs_something(tmp_path) -> None:
     save_model(model, tmp_path / "model.keras")
     loaded, megabytes = load_measured(tmp_path / "model.keras", 16)
     assert loaded.output_shape == (None, 2) and 0 <= megabytes < 500
-    assert megabytes == pytest.approx(megabytes)
