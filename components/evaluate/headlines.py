@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluate.classification import Indices, Probabilities, bins_of
-from components.evaluate.detection_matches import Matches, Scene, average_precision, gather
+from components.evaluate.detection_draws import average_precisions, mean_of_known, rounds_for
+from components.evaluate.detection_matches import Matches, Scene, gather
 from components.evaluate.detection_points import outcome
 from components.evaluate.intervals import Values, bootstrap, share, sums
 
 Intervals = dict[str, tuple[float, float]]
-WORK = 2_000_000  # detections that average precision goes through in all rounds: half a minute at most
-FEWEST_ROUNDS = 100
 
 
 def class_intervals(
@@ -57,26 +56,21 @@ def box_intervals(
 
     def shares(weights: Values) -> Values:
         true, false, missed = (weights @ counts).T
-        recalls = share(np.einsum("ri,cit->rct", weights, hits), np.einsum("ri,ci->rc", weights, boxes)[:, :, None])
-        ar = _mean_of_known(recalls.reshape(len(weights), -1))
+        found_boxes = (weights @ hits.reshape(len(hits), -1)).reshape(len(weights), *hits.shape[1:])
+        recalls = share(found_boxes, (weights @ boxes)[:, :, None])
+        ar = mean_of_known(recalls)
         ratios = share(true, true + false), share(true, true + missed), share(2 * true, 2 * true + false + missed)
         return np.column_stack([*ratios, ar])
 
     def precisions(weights: Values) -> Values:
-        tables = [average_precision(matched, row.astype(np.int64)) for row in weights]
-        return np.array([[_mean(table), _mean(table[:, 0]), _mean(table[:, 5])] for table in tables]).reshape(-1, 3)
+        tables = average_precisions(matched, weights)
+        return np.column_stack([mean_of_known(tables), mean_of_known(tables[:, :, 0]), mean_of_known(tables[:, :, 5])])
 
     fewer = rounds_for(matched, rounds)
     return {
         **_named(("map", "map50", "map75"), bootstrap(precisions, groups, fewer, seed)),
         **_named(("precision", "recall", "f1", "ar100"), bootstrap(shares, groups, rounds, seed)),
     }
-
-
-def rounds_for(found: Matches, rounds: int) -> int:
-    """How many rounds average precision is drawn: all of them, or as many as WORK allows, FEWEST_ROUNDS at least."""
-    detections = sum(len(one.confidence) for one in found.classes.values())
-    return min(rounds, max(FEWEST_ROUNDS, WORK // max(detections, 1)))
 
 
 def counts_at(found: list[Scene], classes: list[str], points: Mapping[str, float]) -> NDArray[np.float64]:
@@ -86,20 +80,12 @@ def counts_at(found: list[Scene], classes: list[str], points: Mapping[str, float
 
 
 def _hits(found: Matches) -> tuple[Values, Values]:
-    """Boxes found (C, I, 10) at each IoU threshold, and to be found (C, I)."""
-    hits = np.zeros((len(found.classes), len(found.image_ids), 10))
+    """Boxes found (I, C, 10) at each IoU threshold, and to be found (I, C)."""
+    hits = np.zeros((len(found.image_ids), len(found.classes), 10))
     for k, one in enumerate(found.classes.values()):
-        np.add.at(hits[k], one.image, one.true)
-    return hits, np.array([one.truths for one in found.classes.values()], np.float64).reshape(hits.shape[:2])
-
-
-def _mean(values: Values) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-
-
-def _mean_of_known(values: Values) -> Values:
-    known = np.isfinite(values)
-    return share(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
+        np.add.at(hits[:, k], one.image, one.true)
+    boxes = [one.truths for one in found.classes.values()]
+    return hits, np.array(boxes, np.float64).reshape(len(found.classes), len(found.image_ids)).T
 
 
 def _named(names: tuple[str, ...], limits: Values) -> Intervals:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate.detection_matches import ClassMatches, Matches, average_precision
-from components.evaluate.headlines import rounds_for
+from components.evaluate.detection_draws import average_precisions, mean_of_known, rounds_for
+from components.evaluate.detection_matches import ClassMatches, Matches
 from components.evaluate.intervals import Values, bootstrap, share_interval
 from components.evaluate.worst import Bools, Search
 
@@ -30,15 +30,16 @@ def of_detector(found: Matches, groups: NDArray[np.generic], slices: tuple[list[
         part = _only(found, own)
 
         def ap50(weights: Values, part: Matches = part) -> Values:
-            return np.array([[_mean(average_precision(part, row.astype(np.int64)))] for row in weights]).reshape(-1, 1)
+            return mean_of_known(average_precisions(part, weights))[:, None]
 
         low, high = bootstrap(ap50, groups[own], rounds_for(part, rounds), seed)[:, 0]
-        rows.append(_row(name, own, _mean(average_precision(part)), (float(low), float(high))))
+        once = mean_of_known(average_precisions(part, np.ones((1, int(own.sum())))))
+        rows.append(_row(name, own, float(once[0]), (float(low), float(high))))
     return rows
 
 
 def _only(found: Matches, own: Bools) -> Matches:
-    """The matches at IoU 0.5 of the images (I,) that are `own`."""
+    """The matches at IoU 0.5 of the images (I,) that are `own`, without classes that they hold no box of: those have no AP."""
     place = np.cumsum(own) - 1
 
     def part(one: ClassMatches) -> ClassMatches:
@@ -47,7 +48,7 @@ def _only(found: Matches, own: Bools) -> Matches:
         return ClassMatches(place[one.image[kept]], one.confidence[kept], one.rows[kept], *sides)
 
     images = [image for image, inside in zip(found.image_ids, own, strict=True) if inside]
-    return Matches(images, {label: part(one) for label, one in found.classes.items()})
+    return Matches(images, {label: part(one) for label, one in found.classes.items() if one.truths[own].any()})
 
 
 def in_words(found: Search, least: int, measure: str) -> str:
@@ -63,10 +64,6 @@ def in_words(found: Search, least: int, measure: str) -> str:
 
 def _row(name: str, own: Bools, value: float, limits: tuple[float, float]) -> Row:
     return {"slice": name, "images": int(own.sum()), "value": value, "low": limits[0], "high": limits[1]}
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def errors_first(quality: NDArray[np.floating], own: Bools, most: int) -> list[int]:

@@ -10,10 +10,11 @@ from sklearn.metrics import f1_score
 from components.evaluate import headlines
 from components.evaluate.classification import class_metrics
 from components.evaluate.detection import coco_metrics
-from components.evaluate.detection_matches import gather, scenes
+from components.evaluate.detection_draws import average_precisions
+from components.evaluate.detection_matches import average_precision, gather, scenes
 from components.evaluate.headlines import _hits, box_intervals, class_intervals, counts_at
 from components.evaluate.intervals import bootstrap, share_interval, sums, units_of
-from tests.components.evaluate.detection_cases import CLASSES, random_case
+from tests.components.evaluate.detection_cases import CLASSES, Case, hostile_case, random_case
 
 
 def mean_of(values):
@@ -118,5 +119,15 @@ def test_a_detectors_intervals_hold_its_metrics() -> None:
 def test_average_recall_of_the_weighted_statistic_is_cocos() -> None:
     truth, predictions, images = random_case(4)
     hits, boxes = _hits(gather(scenes(truth, predictions, images, CLASSES), CLASSES))
-    recalls = [one.sum(axis=0) / count.sum() for one, count in zip(hits, boxes, strict=True) if count.sum()]
+    recalls = [hits[:, k].sum(axis=0) / boxes[:, k].sum() for k in range(len(CLASSES)) if boxes[:, k].sum()]
     assert np.mean(recalls) == pytest.approx(coco_metrics(truth, predictions, images, CLASSES)["ar100"])
+
+
+@pytest.mark.parametrize("case", [random_case(5), hostile_case(6)], ids=["random", "hostile"])
+def test_average_precision_of_many_draws_is_that_of_each(case: Case) -> None:
+    matched = gather(scenes(*case, CLASSES), CLASSES)
+    weights = np.random.default_rng(0).integers(0, 3, (20, len(matched.image_ids)))
+    weights[0] = 0
+    together = average_precisions(matched, weights.astype(np.float64))
+    for row, found in zip(weights, together, strict=True):
+        assert found == pytest.approx(average_precision(matched, row), abs=1e-9, nan_ok=True)
