@@ -80,7 +80,13 @@ def test_a_published_run_holds_everything(tracking: Tracking, paths: Paths, tmp_
     [used] = run.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("classification", "d" * 36)
     names = {f.path for place in ("evaluation", "pictures") for f in tracking.store.client.list_artifacts(run_id, place)}
-    wanted = {"evaluation/report.json", "evaluation/report.html", "evaluation/predictions.parquet", "evaluation/history.csv", "pictures/confusion.png"}
+    wanted = {
+        "evaluation/report.json",
+        "evaluation/report.html",
+        "evaluation/predictions.parquet",
+        "evaluation/history.csv",
+        "pictures/confusion.png",
+    }
     assert names >= wanted | {"pictures/sample_grid.png"}
 
 
