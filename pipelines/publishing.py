@@ -60,6 +60,7 @@ def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None"
 
     The champion is evaluated again first where it was tested on other images than the candidates.
     """
+    from pipelines import flips
     from pipelines.approval import awaits
     from pipelines.promote import promote
     from pipelines.registry import Registry
@@ -74,6 +75,7 @@ def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None"
             return _evaluate_champion(paths, knobs, task, model_file, Path(scratch))
 
         decision = asdict(promote(task, paths, knobs, folders, again, say=say))
+        flips.attach(paths, task, folders, Path(scratch) / "again")
     registry = Registry(paths)
     champion, waiting = registry.at(task, "champion"), awaits(registry.history(task))
     candidates = [read_report(folder)["model_sha256"] for folder in folders]

@@ -190,8 +190,7 @@ class Registry:
     def settle(self, entry: Mapping[str, Any]) -> None:
         """Remember an entry of the ledger as the last whose aliases and tags are all in place."""
         with self._service():
-            mark = Mark(entry["number"], entry["hash"])
-            self.store.client.set_registered_model_tag(NAMES[entry["task"]], SETTLED, str(mark))
+            self.store.client.set_registered_model_tag(NAMES[entry["task"]], SETTLED, str(Mark(entry["number"], entry["hash"])))
 
     def settled(self, task: str) -> Mark:
         """The last entry of the task that was settled."""
@@ -253,9 +252,8 @@ class Registry:
 
     def _only(self, task: str, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
         """A new version; a second one, which the server made of a request that it seemed to have lost, is deleted."""
-        digest = tags[MODEL_SHA256]
-        made = once(lambda: self._same(task, digest), lambda: self._create(task, run_id, tags))
-        oldest = self._same(task, digest) or made
+        made = once(lambda: self._same(task, tags[MODEL_SHA256]), lambda: self._create(task, run_id, tags))
+        oldest = self._same(task, tags[MODEL_SHA256]) or made
         if oldest.version != made.version:
             self.store.client.delete_model_version(made.name, made.version)
         return oldest

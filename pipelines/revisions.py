@@ -92,6 +92,11 @@ def _is_data(paths: Paths, digest: str) -> bool:
     return any(path.partition("/")[0] in TASKS for path in versions.files_of(paths, digest))
 
 
+def head(paths: Paths) -> str:
+    """The commit that is checked out; empty without git."""
+    return (_git(paths, "rev-parse", "HEAD") or "").strip()
+
+
 def _git(paths: Paths, *arguments: str) -> str | None:
     """What git answers; None when it answers with an error, or is not there."""
     try:

@@ -10,6 +10,8 @@ import yaml
 
 from components import gate
 from components.errors import UsageError
+from components.evaluate import config as evaluation
+from components.evaluate.config import Evaluate
 from components.gate import Gate
 from components.models.sizes import usual_size
 from components.train.config import TrainConfig
@@ -87,15 +89,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Evaluate:
-    """How models are measured and shown."""
-
-    top_k: int
-    calibration_bins: int
-    worst: int
-    latency_images: int
-
-
 @dataclass(frozen=True)
 class Promote:
     """The gates, how often the bootstrap resamples, and whether a human must agree, within so many seconds."""
@@ -240,6 +233,7 @@ def _refuse_impossible(settings: Settings, source: str) -> None:
     refuse_impossible(settings.tune, f"{source}: tune")
     for task in ("classification", "detection"):
         gate.refuse_impossible(getattr(settings.promote, task), f"{source}: promote.{task}")
+    evaluation.refuse_impossible(settings.evaluate, f"{source}: evaluate")
 
 
 def _refuse_unmixable(model: Model, source: str) -> None:

@@ -39,9 +39,14 @@ def _top_k(truth: Indices, probabilities: Probabilities, k: int) -> float:
 def expected_calibration_error(truth: Indices, probabilities: Probabilities, bins: int) -> float:
     """ECE of the predicted class' confidence, equal-width bins, 0..1 (Guo et al. 2017, https://arxiv.org/abs/1706.04599)."""
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    which = bins_of(confidence, bins)
     gaps = [abs(correct[which == b].mean() - confidence[which == b].mean()) * (which == b).mean() for b in np.unique(which)]
     return float(np.sum(gaps))
+
+
+def bins_of(confidence: Probabilities, bins: int) -> Indices:
+    """The bin (N,) of equal width that a confidence (N,) in 0..1 falls into, 0 to bins - 1; edges belong to the lower one."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def per_class(truth: Indices, predicted: Indices, classes: Sequence[str]) -> dict[str, dict[str, float]]:

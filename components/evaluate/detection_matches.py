@@ -210,6 +210,6 @@ def _match_classes(
 def _class_average_precision(one: ClassMatches, weights: NDArray[np.int64]) -> NDArray[np.float64]:
     total = int(one.truths @ weights)
     if total == 0:
-        return np.full(len(IOU_THRESHOLDS), np.nan)
+        return np.full(one.true.shape[1], np.nan)
     weight = weights[one.image][:, None] * ~one.ignored
     return interpolated_precision(np.cumsum(weight * one.true, axis=0), np.cumsum(weight, axis=0), total)

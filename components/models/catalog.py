@@ -31,7 +31,7 @@ from components.models.folding import Bias, folded
 from components.models.fused import fused
 from components.models.layers import AndMirrored, MirrorMean, ResizeCrop
 from components.models.pretrained import Weights, load
-from components.models.saved import finalise
+from components.models.saved import TEMPERATURE, finalise
 from components.models.sizes import usual_size
 
 log = logging.getLogger(__name__)
@@ -153,11 +153,11 @@ def below_head(model: keras.Model, design: Design) -> list[str]:
     return [layer.name for layer in model.layers if layer.name not in new]
 
 
-def serving_model(trained: keras.Model, design: Design) -> keras.Model:
+def serving_model(trained: keras.Model, design: Design, temperature: float = 1.0) -> keras.Model:
     """The trained network for photographs of any size, preprocessing inside: (B, H, W, 3) uint8 RGB upright.
 
-    A classifier answers probabilities (B, num_classes); a detector what `inference_model` says. It is a copy that
-    computes in float32, on any machine alike, and remembers neither optimizer nor loss.
+    A classifier answers probabilities (B, num_classes), its logits divided by the temperature; a detector what
+    `inference_model` says. It is a copy that computes in float32, on any machine alike, and remembers neither optimizer nor loss.
     """
     model = _float32_copy(trained, design)
     if design.task == DETECTION:
@@ -165,6 +165,8 @@ def serving_model(trained: keras.Model, design: Design) -> keras.Model:
     photographs = keras.Input((None, None, 3), dtype="uint8", name="image")
     squares = ResizeCrop(model.input_shape[1], name="resize")(photographs)
     logits = MirrorMean(name="mean")(model(AndMirrored(name="mirror")(squares))) if design.mirror else model(squares)
+    if temperature != 1.0:
+        logits = layers.Rescaling(1 / temperature, dtype="float32", name=TEMPERATURE)(logits)
     return keras.Model(photographs, layers.Softmax(dtype="float32", name="probabilities")(logits), name="classifier")
 
 

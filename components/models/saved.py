@@ -23,6 +23,7 @@ from components.models.folding import Bias
 log = logging.getLogger(__name__)
 
 CLASSES = "logits"  # the layer whose units are the classes of the data it was trained on
+TEMPERATURE = "temperature"  # the layer that divides a served classifier's logits
 
 
 def load_model(path: Path) -> keras.Model:
@@ -34,6 +35,12 @@ def load_model(path: Path) -> keras.Model:
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path} is not a Keras model that can be read ({reason}): train it again") from None
+
+
+def temperature_of(served: keras.Model) -> float:
+    """By what a served classifier divides its logits before it answers; 1 where nothing does."""
+    found = [layer for layer in served.layers if layer.name == TEMPERATURE and isinstance(layer, keras.layers.Rescaling)]
+    return float(f"{1 / found[0].scale:.6g}") if found else 1.0
 
 
 def fill_from(model: keras.Model, path: Path) -> list[str]:

@@ -6,6 +6,7 @@ from pipelines.evidence import read_report
 from pipelines.paths import Paths
 
 HEADLINES = {"classification": ("val/accuracy", "test/accuracy", "test/macro_f1"), "detection": ("val/map50", "test/map50", "test/map")}
+ENDS = ("low", "high")  # of a metric's 95 % interval
 COSTS = ("cost/parameters", "cost/train_seconds", "cost/latency_ms")
 
 
@@ -23,6 +24,7 @@ def _row(model: str, report: dict[str, Any]) -> dict[str, Any]:
         "task": report["task"],
         "test_images": report["test_images"],
         **{name: report["metrics"].get(name) for name in names},
+        **{f"{name}_{end}": report["metrics"][f"{name}_{end}"] for name in names for end in ENDS if f"{name}_{end}" in report["metrics"]},
     }
 
 
@@ -39,6 +41,12 @@ def number(value: Any) -> str:
     if isinstance(value, float) and abs(value) < 1000:
         return f"{value:.3f}"
     return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
+
+
+def with_interval(row: dict[str, Any], name: str) -> str:
+    """A metric's cell with the 95 % interval behind it, where the row has one."""
+    low, high = (row.get(f"{name}_{end}") for end in ENDS)
+    return number(row[name]) if low is None or high is None else f"{number(row[name])} ({number(low)} to {number(high)})"
 
 
 def decision_markdown(task: str, decision: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from pipelines.paths import Paths
-from pipelines.report.candidates import COSTS, HEADLINES, number
+from pipelines.report.candidates import COSTS, HEADLINES, with_interval
 
 SHORT = {"cost/parameters": "parameters", "cost/train_seconds": "train s", "cost/latency_ms": "ms/image"}
 
@@ -31,7 +31,7 @@ def show(paths: Paths, result: dict[str, Any], seconds: float) -> None:
     console.print("see   visionloop ui                      runs and models, side by side, in MLflow")
     console.print("      visionloop ui --prefect            the flow's tasks, logs and artifacts")
     console.print("      visionloop history classification  every decision and its reasons")
-    console.print(f"      {paths.outputs.relative_to(paths.root)}/evaluate/*/pictures       confusion, worst errors, predictions")
+    console.print(f"      {paths.outputs.relative_to(paths.root)}/evaluate/*/report.html    a page a model: intervals, slices, errors")
 
 
 def screen() -> Any:
@@ -49,5 +49,5 @@ def _table(task: str, mine: list[dict[str, Any]]) -> Any:
     for name in (*HEADLINES[task], *COSTS):
         table.add_column(SHORT.get(name, name), justify="right")
     for row in mine:
-        table.add_row(row["model"], *(number(row[name]) for name in (*HEADLINES[task], *COSTS)))
+        table.add_row(row["model"], *(with_interval(row, name) for name in (*HEADLINES[task], *COSTS)))
     return table

@@ -82,3 +82,14 @@ def _chart(parts: list[str], words: str) -> str:
 def _in_words(counts: Sequence[int], edges: Sequence[float], unit: str) -> str:
     said = (f"{edges[index]:g} to {edges[index + 1]:g}: {count}" for index, count in enumerate(counts) if count)
     return f"{unit}; " + ", ".join(said)
+
+
+def interval(value: float, low: float, high: float, words: str) -> str:
+    """A share 0..1 as a tick on its interval, on a line from 0 to 1."""
+    middle, left, right = (200 * min(max(number, 0.0), 1.0) for number in (value, low, high))
+    return (
+        f'<svg class="range" viewBox="0 0 200 12" role="img" aria-label="{escape(words)}">'
+        f'<line class="grid" x1="0" x2="200" y1="6" y2="6"/>'
+        f'<rect class="bar" x="{left:.1f}" y="3" width="{max(right - left, 1):.1f}" height="6" rx="2"/>'
+        f'<line class="tip" x1="{middle:.1f}" x2="{middle:.1f}" y1="0" y2="12"/></svg>'
+    )

@@ -1,9 +1,11 @@
 """Stage `evaluate`: one trained model on the validation and test images, in numbers and pictures."""
 
 import hashlib
+import html
 import json
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,24 +20,31 @@ from pipelines.stages.examples import Dataset, read_dataset
 from pipelines.stages.models import chosen, in_a_line, write_json
 
 if TYPE_CHECKING:
+    from components.evaluate.headlines import Intervals
+    from components.predict import Latency
     from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 
 SPLITS = ("val", "test")
-TABLES = ("predictions.parquet", "truth.parquet", "images.parquet")
+TABLES = ("predictions.parquet", "truth.parquet", "images.parquet", "slices.parquet", "corrupted.parquet")
+DECISIVE, ENDS = ("accuracy", "macro_f1", "map50", "map"), ("low", "high")  # the metrics that a gate may have, with their intervals' ends
 MEGABYTE = 1_000_000
-DETAILS = ("_small", "_medium", "_large", "/ar1", "/ar10")  # ends of metrics that the log leaves to the report
+DETAILS = ("_small", "_medium", "_large", "/ar1", "/ar10", "_low", "_high")  # ends of metrics that the log leaves to the report
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a task's evaluation hands to the report: metrics without their prefix for each split, and the test's classes."""
+    """What a task's evaluation hands to the report: metrics without their prefix for each split, the test's classes and the
+    intervals of the test's metrics, and what this model costs on this machine.
+    """
 
     metrics: dict[str, dict[str, float]]
     per_class: dict[str, dict[str, float]]
+    intervals: "Intervals"
     extra: dict[str, Any]
-    latency_ms: float
+    latency: "Latency"
+    memory_megabytes: float
 
 
 def run(paths: Paths, settings: "Settings", name: str) -> None:
@@ -54,6 +63,9 @@ def run(paths: Paths, settings: "Settings", name: str) -> None:
 def evaluate_model(paths: Paths, settings: "Settings", trained: tuple[Path, dict[str, Any]], target: Path, task: str) -> None:
     """Evaluate a trained model, its file and what model.json says of it, on the current split; write `target`."""
     model_file, about = trained
+    from pipelines.report.model_page import write_page
+    from pipelines.revisions import head
+
     dataset = read_dataset(paths, task)
     with replacing(target) as folder:
         (folder / "pictures").mkdir()
@@ -61,12 +73,14 @@ def evaluate_model(paths: Paths, settings: "Settings", trained: tuple[Path, dict
         images[["image_id", "path", "group_id", "split", "width", "height"]].to_parquet(folder / "images.parquet", index=False)
         findings = _evaluator(task)(paths, settings, dataset, about, (model_file, folder))
         _report(about, dataset, findings, model_file, folder)
+        write_page(folder, head(paths))
 
 
 def _skip(target: Path, reason: str) -> None:
     with replacing(target) as folder:
         write_json(folder / "report.json", {"skipped": reason})
         write_json(folder / "metrics.json", {})
+        (folder / "report.html").write_text(f"<!doctype html><title>skipped</title><p>{html.escape(reason)}</p>\n", encoding="utf-8")
         (folder / "pictures").mkdir()
         for name in TABLES:
             pd.DataFrame({"image_id": pd.Series(dtype=str)}).to_parquet(folder / name, index=False)
@@ -83,11 +97,16 @@ def _report(about: dict[str, Any], dataset: Dataset, findings: Findings, model_f
         "cost/train_seconds": round(about["seconds"], 1),
         "cost/parameters": about["parameters"],
         "cost/flops": about["flops"],
-        "cost/latency_ms": round(findings.latency_ms, 2),
+        "cost/latency_ms": round(findings.latency.p50, 2),
+        "cost/latency_p99_ms": round(findings.latency.p99, 2),
+        "cost/memory_megabytes": round(findings.memory_megabytes, 1),
         "cost/megabytes": round(model_file.stat().st_size / MEGABYTE, 2),
     }
     measured = {f"{split}/{key}": _rounded(value) for split in SPLITS for key, value in findings.metrics[split].items()}
-    metrics = {**measured, **cost}
+    limits = {f"test/{name}": (_rounded(low), _rounded(high)) for name, (low, high) in findings.intervals.items()}
+    decisive = [f"test/{name}" for name in DECISIVE if name in findings.intervals]
+    ends = {f"{name}_{end}": limits[name][at] for name in decisive for at, end in enumerate(ENDS)}
+    metrics = {**measured, **ends, **cost}
     report = {
         "model": about["name"],
         "task": dataset.task,
@@ -98,10 +117,11 @@ def _report(about: dict[str, Any], dataset: Dataset, findings: Findings, model_f
         "test_images": len(dataset.part("test")),
         "model_sha256": sha256(model_file),
         "metrics": metrics,
+        "intervals": limits,
         "per_class": {label: {key: _rounded(value) for key, value in row.items()} for label, row in findings.per_class.items()},
         "params": {**about["params"], "seed": about["seed"]},
         "pictures": sorted(path.relative_to(folder).as_posix() for path in (folder / "pictures").iterdir()),
-        **findings.extra,
+        **plain(findings.extra),
     }
     write_json(folder / "report.json", report)
     write_json(folder / "metrics.json", _nested(metrics))
@@ -124,6 +144,15 @@ def test_digest(dataset: Dataset) -> str:
 
 def _truth(boxes: pd.DataFrame) -> pd.DataFrame:
     return boxes[["image_id", "label", "x_min", "y_min", "x_max", "y_max", "is_crowd", "is_difficult"]].round(6)
+
+
+def plain(value: Any) -> Any:
+    """A value of mappings, sequences and numbers as JSON holds it: six decimals, None for what is no number."""
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return _rounded(value) if isinstance(value, float) else value
 
 
 def _rounded(value: float) -> float | None:

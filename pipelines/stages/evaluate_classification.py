@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from components.evaluate import classification, pictures
-from components.predict import latency_ms, load_model, probabilities
+from components.evaluate import classification, pictures, slice_scores
+from components.evaluate.calibration import at_temperature
+from components.evaluate.cost import load_measured
+from components.evaluate.headlines import class_intervals
+from components.models.saved import temperature_of
+from components.predict import latency_ms, probabilities
 from components.train.targets import class_targets
 from pipelines.paths import Paths
-from pipelines.stages import inside
+from pipelines.stages import evaluate_robustness, inside
 from pipelines.stages.evaluate import SPLITS, Findings, every_class
+from pipelines.stages.evaluate_slices import Judged, by_slice
 from pipelines.stages.examples import Dataset, pixels
 
 if TYPE_CHECKING:
@@ -22,13 +27,14 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     """Metrics on val and test, predictions.parquet, truth.parquet and the pictures."""
     model_file, folder = files
     knobs, size, classes = settings.evaluate, about["params"]["image_size"], every_class(about["classes"], dataset.classes)
-    model = load_model(model_file)
-    metrics, frames, test, groups = {}, [], None, []
+    model, memory = load_measured(model_file, size)
+    metrics, plainly, frames, test, groups, temperature = {}, {}, [], None, [], temperature_of(model)
     for split in SPLITS:
         images = dataset.part(split)
         shown = pixels(paths, images, dataset.task, size)
         found, truth = _widened(probabilities(model, shown), len(classes)), class_targets(images["label"].tolist(), classes)
         metrics[split] = classification.class_metrics(truth, found, knobs.top_k, knobs.calibration_bins)
+        plainly[split] = classification.class_metrics(truth, at_temperature(found, 1 / temperature), knobs.top_k, knobs.calibration_bins)
         frames.append(_rows(images, found, classes))
         test, groups = (shown, found, truth), images["group_id"].tolist()
     assert test is not None
@@ -38,8 +44,38 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     _draw(settings, classes, test, folder / "pictures")
     worst = _first_of_each(groups, _worst(*test[1:]))[: inside.ERRORS]
     _look_inside(model, (classes, len(about["classes"])), test, worst, folder / "pictures")
+    told = _in_depth(settings, dataset, model, (classes, test), folder)
+    told["temperature"] = {"temperature": temperature, "without": _sureness(plainly), "with": _sureness(metrics)}
+    if told["robustness"]:
+        metrics["test"]["corruption_error"] = told["robustness"]["mean_corruption_error"]
     recalls = classification.per_class(test[2], test[1].argmax(axis=1), classes)
-    return Findings(metrics, recalls, {}, latency_ms(model, test[0], knobs.latency_images))
+    limits = class_intervals(test[2], test[1], (knobs.top_k, knobs.calibration_bins), np.array(groups), knobs.rounds, settings.seed)
+    if told["robustness"]:
+        limits["corruption_error"] = (told["robustness"]["low"], told["robustness"]["high"])
+    return Findings(metrics, recalls, limits, told, latency_ms(model, test[0], knobs.latency_images), memory)
+
+
+def _sureness(metrics: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {split: {name: row[name] for name in ("ece", "log_loss")} for split, row in metrics.items()}
+
+
+def _in_depth(
+    settings: "Settings", dataset: Dataset, model: Any, test: tuple[list[str], tuple[Any, Any, Any]], folder: Path
+) -> dict[str, Any]:
+    """What the report says of slices and of corrupted images; test: the classes, then pixels, probabilities and truth."""
+    classes, (shown, found, truth) = test
+    images, predicted = dataset.part("test"), found.argmax(axis=1)
+    correct, groups = predicted == truth, images["group_id"].to_numpy()
+
+    def draw(rows: list[int], title: str) -> None:
+        captions = [(_caption(classes, truth[i], predicted[i], found[i].max()), bool(correct[i])) for i in rows]
+        pictures.gallery([np.asarray(shown[i]) for i in rows], captions, title, folder / "pictures" / "worst_slice.png")
+
+    judged = Judged(correct.astype(np.float64), "right", lambda slices: slice_scores.of_classifier(correct, groups, slices), draw)
+    return {
+        **by_slice(settings, dataset, judged, folder),
+        "robustness": evaluate_robustness.of_classifier(settings, model, images, (shown, truth, predicted), folder),
+    }
 
 
 def _widened(found: Any, classes: int) -> Any:

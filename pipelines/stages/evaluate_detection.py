@@ -1,6 +1,5 @@
 """The evaluate stage for detectors."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +11,22 @@ from numpy.typing import NDArray
 
 from components.data.decode import read_image
 from components.data.tile_merging import merged
+from components.evaluate import slice_scores
+from components.evaluate.cost import load_measured
 from components.evaluate.detection import coco_metrics
 from components.evaluate.detection_confusion import BACKGROUND, confusion
 from components.evaluate.detection_curves import errors_picture, f1_picture, precision_recall_picture
 from components.evaluate.detection_errors import Cause, decompose
 from components.evaluate.detection_matches import Scene, gather, scenes
-from components.evaluate.detection_pictures import comparison_grid, worst_first
+from components.evaluate.detection_pictures import Load, comparison_grid, worst_first
 from components.evaluate.detection_points import Tally, operating_points, precision_recall, tallies, total
+from components.evaluate.headlines import box_intervals, counts_at
 from components.evaluate.pictures import confusion_picture
-from components.predict import detections, latency_ms, load_model
+from components.predict import detections, latency_ms
 from pipelines.paths import Paths
-from pipelines.stages import inside
+from pipelines.stages import evaluate_robustness, inside
 from pipelines.stages.evaluate import SPLITS, Findings, every_class
+from pipelines.stages.evaluate_slices import Judged, by_slice
 from pipelines.stages.examples import Dataset, in_tiles, pixels, tiling_of
 
 if TYPE_CHECKING:
@@ -47,7 +50,8 @@ class Seen:
 def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[str, Any], files: tuple[Path, Path]) -> Findings:
     """COCO metrics on val and test, predictions.parquet, truth.parquet, operating points, errors and pictures."""
     model_file, folder = files
-    model, size = load_model(model_file), about["params"]["image_size"]
+    size = about["params"]["image_size"]
+    model, memory = load_measured(model_file, size)
     classes = every_class(about["classes"], dataset.classes)
     tiled = in_tiles(dataset, about["name"], tiling_of(about["params"]))
     results, found, matched, shown = {}, [], {}, None
@@ -66,7 +70,38 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     if len(shown):
         inside.draw_layers(model, np.asarray(shown[0]), "a test image", folder / "pictures")
     metrics = {split: {**_headlines(results[split]), **_shares(total(seen.tallies[split]))} for split in SPLITS}
-    return Findings(metrics, results["test"]["per_class"], _told(seen), latency_ms(model, shown, settings.evaluate.latency_images))
+    told = {**_told(seen), **_by_slice(paths, settings, dataset, seen, folder)}
+    told["robustness"] = evaluate_robustness.of_detector(settings, model, dataset, (shown, tiled.part("test"), classes), found[-1], folder)
+    if told["robustness"]:
+        metrics["test"]["corruption_error"] = told["robustness"]["mean_corruption_error"]
+    knobs, groups = settings.evaluate, dataset.part("test")["group_id"].to_numpy()
+    limits = box_intervals(matched["test"], classes, seen.points, groups, knobs.rounds, settings.seed)
+    return Findings(metrics, results["test"]["per_class"], limits, told, latency_ms(model, shown, knobs.latency_images), memory)
+
+
+def _by_slice(paths: Paths, settings: "Settings", dataset: Dataset, seen: Seen, folder: Path) -> dict[str, Any]:
+    """What the report says of slices; an image is answered as well as its F1 at the operating points, 1 where nothing is and was found."""
+    test, groups = seen.scenes["test"], dataset.part("test")["group_id"].to_numpy()
+    true, false, missed = counts_at(test, seen.classes, seen.points).T
+    everything = 2 * true + false + missed
+    quality = np.divide(2 * true, everything, out=np.ones_like(everything), where=everything > 0)
+    found, rounds = gather(test, seen.classes), settings.evaluate.rounds
+    load = _loader(paths, dataset)
+
+    def draw(rows: list[int], _title: str) -> None:
+        cells = comparison_grid([test[row] for row in rows[:MOST_CELLS]], seen.classes, seen.points, load)
+        cv2.imwrite(str(folder / "pictures" / "worst_slice.png"), cells[:, :, ::-1])
+
+    def score(named: Any) -> list[slice_scores.Row]:
+        return slice_scores.of_detector(found, groups, named, rounds, settings.seed)
+
+    return by_slice(settings, dataset, Judged(quality, "F1", score, draw), folder)
+
+
+def _loader(paths: Paths, dataset: Dataset) -> Load:
+    images = dataset.part("test")
+    files = dict(zip(images["image_id"], images["path"], strict=True))
+    return lambda image_id: read_image(paths.data / files[image_id])
 
 
 def _truth(dataset: Dataset, images: pd.DataFrame) -> pd.DataFrame:
@@ -94,25 +129,15 @@ def _told(seen: Seen) -> dict[str, Any]:
     return {
         "operating_points": seen.points,
         "at_operating_points": {
-            split: {label: {**one._asdict(), **_plain(_shares(one))} for label, one in rows.items()} for split, rows in seen.tallies.items()
+            split: {label: {**one._asdict(), **_shares(one)} for label, one in rows.items()} for split, rows in seen.tallies.items()
         },
         "confusion": {"labels": [*seen.classes, BACKGROUND], "counts": seen.confusion.tolist()},
-        "errors": {split: {kind: _plain(cause._asdict()) for kind, cause in rows.items()} for split, rows in seen.errors.items()},
+        "errors": {split: {kind: cause._asdict() for kind, cause in rows.items()} for split, rows in seen.errors.items()},
     }
 
 
-def _plain(row: dict[str, float]) -> dict[str, float | None]:
-    """Six decimals; JSON has no word for what is no number."""
-    return {name: round(value, 6) if math.isfinite(value) else None for name, value in row.items()}
-
-
 def _draw(paths: Paths, settings: "Settings", dataset: Dataset, seen: Seen, folder: Path) -> None:
-    images, test = dataset.part("test"), seen.scenes["test"]
-    files = dict(zip(images["image_id"], images["path"], strict=True))
-
-    def load(image_id: str) -> NDArray[np.uint8]:
-        return read_image(paths.data / files[image_id])
-
+    test, load = seen.scenes["test"], _loader(paths, dataset)
     some = np.sort(np.random.default_rng(settings.seed).permutation(len(test))[:MOST_CELLS])
     worst = worst_first(test, seen.classes, seen.points)[: min(settings.evaluate.worst, MOST_CELLS)]
     found = gather(test, seen.classes)

@@ -14,7 +14,7 @@ from components.errors import DataError
 from pipelines.digest import sha256
 from pipelines.folders import replacing
 from pipelines.paths import Paths
-from pipelines.stages import batch_size
+from pipelines.stages import batch_size, calibrate
 from pipelines.stages.examples import Dataset, read_dataset
 from pipelines.stages.models import chosen, in_a_line, parameters, write_json
 from pipelines.stages.stopping import remembered
@@ -107,7 +107,8 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     place = paths.checkpoints(name)
     batch_size.remember(paths, name, prepared.key)
     outcome, rows, live = _fit(paths, job, prepared, (place, checkpoint_seconds))
-    serving = catalog.serving_model(network, prepared.design)
+    temperature = calibrate.temperature(prepared)
+    serving = catalog.serving_model(network, prepared.design, temperature)
     save_model(serving, folder / "model.keras")
     history = pd.DataFrame([{"epoch": epoch, **row} for epoch, row in enumerate(rows)])
     history.to_csv(folder / "history.csv", index=False)
@@ -118,6 +119,7 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     cost = {"parameters": network.count_params(), "flops": summary.total_flops(serving), "precision": prepared.precision}
     about = {"name": name, "classes": job.dataset.classes, "data_digest": job.data_digest, "seed": job.seed, "model_sha256": digest, **cost}
     about |= {"weights_sha256": prepared.weights_sha256, "anchors": prepared.design.anchors, "training": prepared.key}
+    about["temperature"] = temperature
     trained = {name: value for name, value in asdict(outcome).items() if name != "box_counts" or outcome.box_counts.given}
     write_json(folder / "model.json", {**about, **trained, "params": parameters(prepared.model)})
     if outcome.box_counts.given:

@@ -30,7 +30,7 @@ def describe(report: Mapping[str, Any], links: Sequence[str] = ()) -> str:
     metrics, classes = report["metrics"], report["classes"]
     shown = ", ".join(classes[:CLASSES_SHOWN]) + (" …" if len(classes) > CLASSES_SHOWN else "")
     names = [name for name in (*NUMBERS[report["task"]], *COSTS) if metrics.get(name) is not None]
-    rows = [f"| {name} | {metrics[name]:,.4g} |" for name in names]
+    rows = [f"| {name} | {metrics[name]:,.4g}{_interval(report, name)} |" for name in names]
     return "\n".join(
         [
             f"**{report['model']}** ({report['architecture']}): {report['task']} of {len(classes)} classes ({shown}).",
@@ -45,3 +45,8 @@ def describe(report: Mapping[str, Any], links: Sequence[str] = ()) -> str:
             *(["", "  \n".join(links)] if links else []),
         ]
     )
+
+
+def _interval(report: Mapping[str, Any], name: str) -> str:
+    low, high = report.get("intervals", {}).get(name, (None, None))
+    return "" if low is None or high is None else f" ({low:,.4g} to {high:,.4g})"

@@ -116,7 +116,7 @@ def test_latency_is_a_time_and_calls_one_image_at_a_time_and_once_to_warm_up():
 
     pixels = keras.Input((8, 8, 3), dtype="uint8")
     took = latency_ms(keras.Model(pixels, Noted()(pixels)), np.zeros((3, 8, 8, 3), np.uint8), count=5)
-    assert 0 < took < 10_000
+    assert 0 < took.p50 <= took.p99 < 10_000
     assert seen == [(1, 8, 8, 3)] * 6
 
 

@@ -34,7 +34,7 @@ HOMES = {
     "optuna": {"components/train/search.py"},
     "cleanlab": {"components/data/suspects/classification.py", "components/data/suspects/detection.py"},
     "great_expectations": {f"components/validate/{name}.py" for name in ("checks", "docs", "judge")},
-    "albumentations": {"components/augment/augmenter.py", "components/augment/pipeline.py"},
+    "albumentations": {f"components/augment/{name}.py" for name in ("augmenter", "corruptions", "pipeline")},
 }
 
 # Which other component a component may import; everything may import SHARED.

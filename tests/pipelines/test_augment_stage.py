@@ -11,6 +11,8 @@ import pytest
 
 from components.data import tables
 from components.errors import UsageError
+from components.evaluate.config import Evaluate
+from components.predict import Latency
 from pipelines.paths import Paths
 from pipelines.stages import augment, evaluate_classification
 from pipelines.stages.examples import read_dataset
@@ -112,6 +114,7 @@ class Watcher:
     """A classifier that keeps what it is shown."""
 
     output_shape = (None, 2)
+    layers: tuple[()] = ()
 
     def __init__(self) -> None:
         self.shown: list[np.ndarray] = []
@@ -124,9 +127,9 @@ class Watcher:
 def test_evaluation_is_shown_validation_and_test_images_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task, watcher = tables.CLASSIFICATION, Watcher()
     paths = project(tmp_path, task, BLACK)
-    monkeypatch.setattr(evaluate_classification, "load_model", lambda _: watcher)
-    monkeypatch.setattr(evaluate_classification, "latency_ms", lambda *_: 1.0)
-    knobs = SimpleNamespace(seed=0, evaluate=SimpleNamespace(top_k=2, calibration_bins=5, worst=2, latency_images=1))
+    monkeypatch.setattr(evaluate_classification, "load_measured", lambda *_: (watcher, 1.0))
+    monkeypatch.setattr(evaluate_classification, "latency_ms", lambda *_: Latency(1.0, 1.0))
+    knobs = SimpleNamespace(seed=0, evaluate=Evaluate(2, 5, 2, 1, 100, [], 2, 0))
     about = {"params": {"image_size": 32}, "classes": ["class_0", "class_1"]}
     (tmp_path / "out" / "pictures").mkdir(parents=True)
     evaluate_classification.evaluate(paths, knobs, read_dataset(paths, task), about, (tmp_path / "model.keras", tmp_path / "out"))

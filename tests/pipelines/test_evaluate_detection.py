@@ -11,14 +11,17 @@ import pandas as pd
 import pytest
 
 from components.data import tables
+from components.evaluate.config import Evaluate
+from components.predict import Latency
 from pipelines.paths import Paths
 from pipelines.stages import evaluate_detection
-from pipelines.stages.evaluate import Findings
+from pipelines.stages.evaluate import Findings, plain
 from pipelines.stages.examples import Dataset
 
 SIDE = 100
-SETTINGS: Any = SimpleNamespace(seed=0, evaluate=SimpleNamespace(worst=9, latency_images=1))
+SETTINGS: Any = SimpleNamespace(seed=0, evaluate=Evaluate(5, 10, 9, 1, 100, [], 2, 0))
 ABOUT = {"name": "cats", "classes": ["cat"], "params": {"image_size": SIDE}}
+LOOKS = {"task": tables.DETECTION, "group_id": "g", "brightness": 0.5, "contrast": 0.1, "sharpness": 100.0}
 PICTURES = {"confusion", "errors", "f1", "precision_recall", "predictions", "worst_errors"}
 
 
@@ -33,7 +36,8 @@ def rows(image: str, places: list[tuple[int, int]], confidences: list[float] | N
 
 def dataset(truth: list[dict[str, Any]]) -> Dataset:
     images = [
-        {"image_id": split, "path": f"detection/{split}.png", "split": split, "width": SIDE, "height": SIDE} for split in ("val", "test")
+        {**LOOKS, "image_id": split, "path": f"detection/{split}.png", "split": split, "width": SIDE, "height": SIDE}
+        for split in ("val", "test")
     ]
     flags = {"is_crowd": False, "is_difficult": False, "status": "ok", "problems": []}
     boxes = pd.DataFrame([{**row, "box_id": str(number), **flags} for number, row in enumerate(truth)])
@@ -48,10 +52,10 @@ def evaluated(root: Path, monkeypatch: pytest.MonkeyPatch, truth: list[dict[str,
         cv2.imwrite(str(paths.data / "detection" / f"{split}.png"), np.full((SIDE, SIDE, 3), 128, np.uint8))
     every = pd.DataFrame(found, columns=["image_id", "label", "x_min", "y_min", "x_max", "y_max", "confidence"])
     stand_in: dict[str, Any] = {
-        "load_model": lambda file: None,
+        "load_measured": lambda file, size: (None, 1.0),
         "pixels": lambda paths, images, task, size: np.zeros((len(images), size, size, 3), np.uint8),
         "detections": lambda model, shown, images, classes: every[every["image_id"].isin(images["image_id"])].reset_index(drop=True),
-        "latency_ms": lambda model, shown, count: 1.0,
+        "latency_ms": lambda model, shown, count: Latency(1.0, 1.0),
         "inside": SimpleNamespace(draw_layers=lambda *_: None),
     }
     for name, value in stand_in.items():
@@ -89,5 +93,5 @@ def _rounded(shares: dict[str, Any]) -> dict[str, Any]:
 def test_a_detector_that_finds_nothing_is_evaluated_too(truth: list[dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     findings = evaluated(tmp_path, monkeypatch, truth, [])
     assert findings.extra["operating_points"] == {"cat": 0.25}
-    json.dumps(findings.extra, allow_nan=False)
+    json.dumps(plain(findings.extra), allow_nan=False)
     assert {path.stem for path in (tmp_path / "evaluation" / "pictures").iterdir()} == PICTURES

@@ -109,6 +109,8 @@ def test_a_misspelled_key_is_refused_and_the_nearest_named(key: str, data: st.Da
         ("validate.max_bad_fraction=-0.1", "max_bad_fraction must lie in 0..1"),
         ("validate.min_side=0", "min_side be 1 or more"),
         ("validate.max_side=15", "max_side no less than min_side"),
+        ("evaluate.rounds=99", "evaluate.rounds is 99, expected 100 or more"),
+        ("evaluate.robustness_images=-1", "expected 0 or more"),
         ("validate.expectations=[]", "validate.expectations is []"),
         ("validate.expectations={classes: 3}", "validate.expectations.classes is 3"),
         ("models.cnn.task=poetry", "task is 'poetry'"),

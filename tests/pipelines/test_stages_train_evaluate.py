@@ -133,6 +133,16 @@ def test_a_classifier_is_trained_and_measured_as_scikit_learn_measures(tmp_path:
         assert found["metrics"][f"{split}/accuracy"] == pytest.approx(accuracy_score(truth[rows], chosen[rows]), abs=1e-6)
         assert found["metrics"][f"{split}/macro_f1"] == pytest.approx(f1_score(truth[rows], chosen[rows], average="macro"), abs=1e-6)
     assert found["test_images"] == int((images["split"] == "test").sum())
+    low, high = found["intervals"]["test/accuracy"]
+    assert low <= found["metrics"]["test/accuracy"] <= high
+    assert (found["metrics"]["test/accuracy_low"], found["metrics"]["test/accuracy_high"]) == (low, high)
+    assert found["temperature"]["temperature"] == about["temperature"] == 1.0  # of so few validation images
+    tested = set(images.index[images["split"] == "test"])
+    assert set(pd.read_parquet(paths.evaluate("tiny") / "slices.parquet")["image_id"]) <= tested
+    corrupted = pd.read_parquet(paths.evaluate("tiny") / "corrupted.parquet")
+    assert set(corrupted["image_id"]) == tested and len(corrupted) == 6 * len(tested)
+    assert found["metrics"]["cost/latency_p99_ms"] >= found["metrics"]["cost/latency_ms"]
+    assert "<script" not in (paths.evaluate("tiny") / "report.html").read_text()
     assert json.loads((paths.evaluate("tiny") / "metrics.json").read_text())["test"]["accuracy"] == found["metrics"]["test/accuracy"]
     assert found["pictures"] and all((paths.evaluate("tiny") / name).is_file() for name in found["pictures"])
 
@@ -170,7 +180,8 @@ def test_a_model_without_its_data_is_skipped_by_both_stages_and_says_so(tmp_path
     # Every output that dvc.yaml declares is there, or DVC would call the stage failed.
     for name in ("model.keras", "model.json", "history.csv", "curves.png"):
         assert (paths.train("tiny_yolo") / name).is_file()
-    for name in ("report.json", "predictions.parquet", "truth.parquet", "images.parquet", "metrics.json"):
+    tables = ("predictions.parquet", "truth.parquet", "images.parquet", "slices.parquet", "corrupted.parquet")
+    for name in ("report.json", "report.html", "metrics.json", *tables):
         assert (paths.evaluate("tiny_yolo") / name).is_file()
     assert (paths.evaluate("tiny_yolo") / "pictures").is_dir()
 

@@ -82,7 +82,7 @@ def test_a_published_run_holds_everything(tracking: Tracking, paths: Paths, tmp_
     [used] = run.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("classification", "d" * 36)
     names = {f.path for place in ("evaluation", None) for f in tracking.store.client.list_artifacts(run_id, place)}
-    wanted = {"evaluation/report.json", "evaluation/predictions.parquet", "evaluation/history.csv", "confusion.png"}
+    wanted = {"evaluation/report.json", "evaluation/predictions.parquet", "evaluation/history.csv", "confusion.png", "report.html"}
     assert names >= wanted | {"sample_grid.png"}
     images = [f.path for f in tracking.store.client.list_artifacts(run_id, "images") if f.path.endswith(".png")]
     assert sorted(Path(path).name.partition("+")[0] for path in images) == ["confusion", "sample_grid"]

@@ -1,6 +1,7 @@
 """Every architecture builds, answers what it says, and serves photographs of any size."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.errors import DataError, UsageError
+from components.evaluate.calibration import at_temperature
 from components.models.catalog import (
     ARCHITECTURES,
     DESCRIPTIONS,
@@ -20,8 +22,9 @@ from components.models.catalog import (
     serving_model,
 )
 from components.models.detectors.yolov3.anchors import COCO
-from components.models.saved import load_model
+from components.models.saved import load_model, temperature_of
 from components.models.summary import unallocated
+from components.train.saving import save_model
 
 CNN = Design(CLASSIFICATION, "cnn", 3, 32, 0.0)
 YOLO = Design(DETECTION, "yolo", 2, 64, 0.0)
@@ -206,3 +209,16 @@ def test_small_pictures_for_a_pretrained_network_are_warned_of(tmp_path, caplog)
     build(replace(lite0, image_size=96), tmp_path / "w.npz")
     build(replace(lite0, image_size=64), None)
     assert not caplog.text
+
+
+@pytest.mark.parametrize(("architecture", "mirror"), [("cnn", False), ("cnn", True), ("cnn_malaria", False)])
+def test_a_temperature_divides_the_logits_before_they_are_answered_and_is_saved(tmp_path: Path, architecture: str, mirror: bool) -> None:
+    design = replace(CNN, architecture=architecture, num_classes=2, mirror=mirror)
+    model, _ = build(design, None)
+    plain, divided = (answer(serving_model(model, design, temperature), PIXELS) for temperature in (1.0, 2.5))
+    assert divided == pytest.approx(at_temperature(plain, 2.5), abs=1e-5)
+    assert (divided.argmax(axis=1) == plain.argmax(axis=1)).all()
+    save_model(serving_model(model, design, 2.5), tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert temperature_of(loaded) == 2.5 and temperature_of(serving_model(model, design)) == 1.0
+    assert (answer(loaded, PIXELS) == divided).all()

@@ -1,0 +1,139 @@
+"""Slices worked out by hand, and the search for the worst: planted ones found, chance left alone."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.errors import UsageError
+from components.evaluate.detection_matches import gather, scenes
+from components.evaluate.slice_scores import errors_first, in_words, of_classifier, of_detector
+from components.evaluate.slices import slices
+from components.evaluate.worst import AND, DEALS, LEVEL, memberships, search
+from tests.components.evaluate.detection_cases import CLASSES, random_case
+
+NO_BOXES = pd.DataFrame({"image_id": pd.Series(dtype=str), "label": pd.Series(dtype=str)})
+
+
+def images(count: int, **columns: Any) -> pd.DataFrame:
+    """Rows of the images table, all alike but for `columns`."""
+    alike = {"task": "classification", "label": "a", "width": 10, "height": 10, "brightness": 0.5, "contrast": 0.1, "sharpness": 9.0}
+    named = {"image_id": [f"i{at}" for at in range(count)], "path": [f"classification/a/{at}.png" for at in range(count)]}
+    return pd.DataFrame({**named, "group_id": [f"g{at}" for at in range(count)], "format": "PNG", **alike, **columns}, index=range(count))
+
+
+def found(test: pd.DataFrame, train: pd.DataFrame, boxes: pd.DataFrame = NO_BOXES, columns: tuple[str, ...] = ()) -> dict[str, list[str]]:
+    table = slices(test, train, boxes, columns)
+    return {name: part["image_id"].tolist() for name, part in table.groupby("slice")}
+
+
+def test_dark_and_bright_are_the_thirds_of_the_training_images() -> None:
+    train = images(9, brightness=[0.1, 0.1, 0.1, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9])
+    test = images(4, brightness=[0.05, 0.1, 0.45, 0.8], label=["a", "b", "a", "a"])
+    assert found(test, train) == {
+        "brightness: dark": ["i0", "i1"],
+        "brightness: middling": ["i2"],
+        "brightness: bright": ["i3"],
+        "class: a": ["i0", "i2", "i3"],
+        "class: b": ["i1"],
+    }
+    # More test images change nothing for those that were there.
+    more = images(5, brightness=[0.05, 0.1, 0.45, 0.8, 0.99], label=["a", "b", "a", "a", "a"])
+    assert found(more, train)["brightness: dark"] == ["i0", "i1"]
+
+
+def test_one_size_of_most_images_is_one_slice() -> None:
+    train = images(6, width=[100] * 5 + [400], height=100)
+    assert found(images(3, width=[100, 100, 400], height=100), train) == {"image size: small": ["i0", "i1"], "image size: large": ["i2"]}
+
+
+def test_sources_are_few_groups_or_else_folders() -> None:
+    test = images(4, group_id=["p", "p", "q", "q"])
+    assert found(test, test) == {"source: p": ["i0", "i1"], "source: q": ["i2", "i3"]}
+    paths = [f"classification/{place}/a/{at}.png" for at, place in enumerate(["home"] * 10 + ["shop"] * 10)]
+    assert set(found(images(20, path=paths), images(20))) == {"source: home", "source: shop"}
+    by_class = images(20, label=["a", "b"] * 10, path=[f"classification/{'ab'[at % 2]}/{at}.png" for at in range(20)])
+    assert set(found(by_class, by_class)) == {"class: a", "class: b"}
+
+
+def test_columns_that_are_asked_for_and_those_that_are_not_there() -> None:
+    test = images(4, format=["PNG", "JPEG", "PNG", None], bytes=[1, 2, 3, 400])
+    assert found(test, test, columns=("format",)) == {"format: JPEG": ["i1"], "format: PNG": ["i0", "i2"]}
+    assert found(test, test, columns=("bytes",))["bytes: high"] == ["i3"]
+    with pytest.raises(UsageError, match=r"evaluate.slices names 'colour', expected columns of the images table: .*format"):
+        slices(test, test, NO_BOXES, ["colour"])
+
+
+def test_detectors_have_classes_and_box_sizes_by_the_boxes() -> None:
+    test = images(4, task="detection", label=None, width=1000, height=1000)
+    rows = [("i0", "car", 0.02), ("i0", "cat", 0.03), ("i1", "cat", 0.05), ("i2", "car", 0.5)]
+    boxes = pd.DataFrame([{"image_id": i, "label": n, "x_min": 0.0, "y_min": 0.0, "x_max": s, "y_max": s} for i, n, s in rows])
+    table = found(test, test, boxes)
+    assert table == {
+        "class: car": ["i0", "i2"],
+        "class: cat": ["i0", "i1"],
+        "boxes: small": ["i0"],
+        "boxes: medium": ["i1"],
+        "boxes: large": ["i2"],
+        "boxes: none": ["i3"],
+    }
+
+
+def planted(share: float, seed: int = 0) -> tuple[np.ndarray, tuple[list[str], np.ndarray]]:
+    """Right answers of 90 %, but `share` where an image is both dark and of class c; and the slices of 400 images."""
+    random = np.random.default_rng(seed)
+    dark, kind = random.random(400) < 0.4, random.integers(0, 4, 400)
+    rows = [("light: dark" if one else "light: bright") for one in dark]
+    table = pd.DataFrame({"image_id": [*map(str, range(400))] * 2, "slice": [*rows, *(f"class: {'abcd'[one]}" for one in kind)]})
+    named = memberships(table, [*map(str, range(400))])
+    return (random.random(400) < np.where(dark & (kind == 2), share, 0.9)).astype(float), named
+
+
+def test_a_planted_pair_is_found_and_said_in_words() -> None:
+    quality, named = planted(0.3)
+    result = search(quality, np.arange(400), named, 20, 0)
+    assert result.worst is not None and result.worst.slice == f"class: c{AND}light: dark"
+    assert result.members.sum() == result.worst.images and result.worst.value == pytest.approx(quality[result.members].mean())
+    assert result.worst.p <= LEVEL and result.tested == 6 + 8
+    assert "The worst is class: c and light: dark" in in_words(result, 20, "right")
+    assert (quality[errors_first(quality, result.members, 3)] == 0).all()
+
+
+def test_of_equal_slices_none_is_called_worst_more_often_than_the_level() -> None:
+    found = [search(planted(0.9, seed)[0], np.arange(400), planted(0.9, seed)[1], 20, seed).worst for seed in range(40)]
+    # At 5 % two of 40; seven or more happen with probability below 0.005.
+    assert sum(one is not None for one in found) < 7
+
+
+def test_copies_in_a_group_are_no_evidence() -> None:
+    quality, (names, inside) = planted(0.9)
+    quality[:] = 1.0
+    quality[np.flatnonzero(inside[:, 0])[:1]] = 0.0
+    one = np.repeat(np.arange(400), 30)
+    repeated = search(quality[one], one, (names, inside[one]), 20, 0)
+    assert repeated.worst is None and repeated.tested
+
+
+def test_there_may_be_nothing_to_search() -> None:
+    quality, named = planted(0.9)
+    assert search(quality, np.arange(400), named, 201, 0).tested == 0
+    assert search(np.ones(400), np.arange(400), named, 20, 0).worst is None
+    assert "nothing to search" in in_words(search(quality, np.arange(400), named, 399, 0), 399, "right")
+    assert DEALS > 1 / LEVEL
+
+
+def test_a_slices_number_is_that_of_its_images_alone() -> None:
+    quality, named = planted(0.3)
+    for row, own in zip(of_classifier(quality == 1, np.arange(400), named), named[1].T, strict=True):
+        assert row["value"] == pytest.approx(quality[own].mean()) and row["low"] < row["value"] < row["high"]
+        assert row["images"] == own.sum()
+    truth, predictions, sizes = random_case(1, images=20)
+    inside = np.stack([np.arange(20) < 8, np.arange(20) < 3], axis=1)
+    whole = gather(scenes(truth, predictions, sizes, CLASSES), CLASSES)
+    rows = of_detector(whole, np.arange(20), (["first", "few"], inside), 100, 0)
+    from components.evaluate.detection import coco_metrics
+
+    part = coco_metrics(truth, predictions, sizes.head(8), CLASSES)
+    assert rows[0]["value"] == pytest.approx(part["map50"]) and rows[0]["low"] <= rows[0]["value"] <= rows[0]["high"]
+    assert np.isnan(rows[1]["low"])  # three images say nothing of how sure they are
