@@ -14,10 +14,10 @@ run: $(VENV)/.installed  ## the whole loop: validate, split, augment, train, eva
 	$(BIN)/visionloop run
 
 test: $(VENV)/.installed  ## every fast test, and the sample of slow ones that CI runs
-	$(BIN)/python -m pytest -q -m "not slow or ci"
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow or ci"
 
 test-slow: $(VENV)/.installed  ## every test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

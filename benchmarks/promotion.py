@@ -16,7 +16,7 @@ the gate and the number of resamples of params.yaml. Prints
 
 How models answer: image i is right for model m where a_m > sqrt(r) x_i + sqrt(1 - r) e_mi, with normal x and e, and a_m such
 that the accuracy comes out. r = SHARED is what models find hard together. At 0.8 two models of accuracy 0.75 answer 84 %
-of images both right or both wrong; ImageNet models of that accuracy do 85 % (Mania et al. 2019,
+of images both right or both wrong; real ones, too, agree far beyond what their accuracies imply (Mania et al. 2019,
 https://arxiv.org/abs/1905.12580). In groups, x and e are shared by half (TOGETHER) among the images of one group, whose sizes are
 1 + geometric of mean 4, at most 30.
 """
