@@ -39,7 +39,7 @@ def find(paths: Paths, name: str, out: Path | None) -> dict[str, Any]:
     dataset = read_dataset(paths, model.task)
     if dataset.is_absent or dataset.part("train").empty:
         raise DataError(f"data/{model.task} has no images to train {name} on: see `visionloop data check`")
-    prepared = prepare(paths, job_of(paths, model, dataset, knobs.seed))
+    prepared = prepare(paths, job_of(paths, model, dataset, model.seed))
     config = model.train
     phases = [("learning_rate", config.learning_rate)]
     if prepared.pretrained and config.frozen_epochs:

@@ -85,10 +85,10 @@ class Model:
     tile_size: int | None
     tile_overlap: float
     mirror: bool
+    seed: int
     train: TrainConfig
 
 
-@dataclass(frozen=True)
 @dataclass(frozen=True)
 class Promote:
     """The gates, how often the bootstrap resamples, and whether a human must agree, within so many seconds."""
@@ -130,7 +130,7 @@ class Settings:
 FOR_CLASSIFIERS = {"mixup": 0.0, "cutmix": 0.0, "class_balance": "none"}  # with what turns them off
 FOR_DETECTORS = {"mosaic": 0.0, "box_mixup": 0.0}
 USUAL = {"train_size": None, "tile_size": None, "tile_overlap": 0.2, "head": None, "mirror": False}  # overlap: arXiv:2202.06934
-MODEL_KEYS = ("task", "architecture", "weights", "image_size", *USUAL)
+MODEL_KEYS = ("task", "architecture", "weights", "image_size", "seed", *USUAL)
 
 
 def load(path: Path) -> Settings:
@@ -155,7 +155,8 @@ def parse(raw: Any, source: str = "params.yaml") -> Settings:
     defaults, models = raw.pop("train", None), raw.get("models")
     if not isinstance(defaults, dict) or not isinstance(models, dict) or not models:
         raise UsageError(f"{source}: `train` and `models` must be mappings, and `models` must name one model at least")
-    raw["models"] = {str(name): _model(str(name), block, defaults, source) for name, block in models.items()}
+    usual = {**USUAL, **{key: raw[key] for key in ("seed",) if key in raw}}
+    raw["models"] = {str(name): _model(str(name), block, (usual, defaults), source) for name, block in models.items()}
     settings: Settings = _checked(TypeAdapter(_strict(Settings)), raw, source)
     _refuse_impossible(settings, source)
     return settings
@@ -165,13 +166,15 @@ def _blocks() -> list[str]:
     return [field.name for field in fields(Settings)]
 
 
-def _model(name: str, block: Any, defaults: dict[str, Any], source: str) -> dict[str, Any]:
+def _model(name: str, block: Any, unsaid: tuple[dict[str, Any], dict[str, Any]], source: str) -> dict[str, Any]:
+    """`unsaid`: what a block that does not say it is given, of its own keys and of the training's."""
+    usual, defaults = unsaid
     if not isinstance(block, dict):
         raise UsageError(f"{source}: models.{name} is {block!r}, expected a mapping with {', '.join(MODEL_KEYS)}")
     knobs = [field.name for field in fields(TrainConfig)]
     _refuse_unknown(defaults, knobs, source, "train.")
     _refuse_unknown(block, [*MODEL_KEYS, *knobs], source, f"models.{name}.")
-    about = {**USUAL, **{key: block[key] for key in MODEL_KEYS if key in block}}
+    about = {**usual, **{key: block[key] for key in MODEL_KEYS if key in block}}
     if about.get("image_size") is None:
         about["image_size"] = usual_size(str(block.get("architecture")))
     return {"name": name, **about, "train": {**defaults, **{key: block[key] for key in knobs if key in block}}}

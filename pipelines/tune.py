@@ -163,7 +163,7 @@ class _Search:
     def _job(self, model: Model) -> "Job":
         from pipelines.stages.training import job_of
 
-        return job_of(self.plan.paths, model, self.dataset, self.plan.knobs.seed)
+        return job_of(self.plan.paths, model, self.dataset, model.seed)
 
     def _over(self) -> bool:
         return self.wished() or time.monotonic() >= self.plan.deadline

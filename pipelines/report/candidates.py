@@ -1,5 +1,7 @@
 """The table of candidates and the decisions, for the terminal, Prefect artifacts and JSON."""
 
+import json
+import statistics
 from typing import Any
 
 from pipelines.evidence import read_report
@@ -26,6 +28,25 @@ def _row(model: str, report: dict[str, Any]) -> dict[str, Any]:
         **{name: report["metrics"].get(name) for name in names},
         **{f"{name}_{end}": report["metrics"][f"{name}_{end}"] for name in names for end in ENDS if f"{name}_{end}" in report["metrics"]},
     }
+
+
+def spreads(paths: Paths, models: list[str]) -> list[str]:
+    """What several seeds of the same model differ by, a line each: mean and standard deviation of the headline numbers."""
+    reports = [report for model in models if "skipped" not in (report := read_report(paths.evaluate(model)))]
+    alike: dict[str, list[dict[str, Any]]] = {}
+    for report in reports:
+        settings = {name: value for name, value in report["params"].items() if name != "seed"}
+        alike.setdefault(json.dumps([report["task"], report["test_digest"], settings], sort_keys=True), []).append(report)
+    return [_spread(group) for group in alike.values() if len({report["params"]["seed"] for report in group}) > 1]
+
+
+def _spread(reports: list[dict[str, Any]]) -> str:
+    names = HEADLINES[reports[0]["task"]]
+    values = {name: [report["metrics"][name] for report in reports] for name in names}
+    numbers = [
+        f"{name} {statistics.mean(found):.3f} ± {statistics.stdev(found):.3f}" for name, found in values.items() if None not in found
+    ]
+    return f"{', '.join(report['model'] for report in reports)}: {len(reports)} seeds, {', '.join(numbers)}"
 
 
 def plain(table: list[dict[str, Any]]) -> list[dict[str, str]]:

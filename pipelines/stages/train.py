@@ -39,14 +39,14 @@ def run(paths: Paths, settings: "Settings", name: str) -> None:
     model = chosen(settings, name)
     dataset = read_dataset(paths, model.task)
     if not _is_chief(model.train.strategy):
-        _follow(paths, model, dataset, settings.seed)
+        _follow(paths, model, dataset, model.seed)
         return
     with replacing(paths.train(name)) as folder:
         if dataset.is_absent:
             _skip(folder, name, f"data/{model.task} is absent")
             return
         _refuse_untrainable(dataset)
-        _train(paths, job_of(paths, model, dataset, settings.seed), settings.run.checkpoint_seconds, folder)
+        _train(paths, job_of(paths, model, dataset, model.seed), settings.run.checkpoint_seconds, folder)
 
 
 def _is_chief(strategy: str) -> bool:

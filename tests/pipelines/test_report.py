@@ -17,7 +17,7 @@ METRICS = {
 def paths(tmp_path: Path) -> Paths:
     paths = Paths(tmp_path)
     reports: dict[str, dict[str, Any]] = {
-        "cnn": {"task": "classification", "test_images": 8, "metrics": METRICS},
+        "cnn": {"task": "classification", "test_images": 8, "test_digest": "t", "params": {"epochs": 2, "seed": 1}, "metrics": METRICS},
         "yolo": {"skipped": "data/detection is absent"},
     }
     for name, report in reports.items():
@@ -38,6 +38,19 @@ def test_rows_hold_what_was_measured_and_why_nothing_was(paths: Paths) -> None:
     cnn, yolo = candidates.rows(paths, ["cnn", "yolo"])
     assert cnn == {"model": "cnn", "task": "classification", "test_images": 8, **METRICS}
     assert yolo == {"model": "yolo", "skipped": "data/detection is absent"}
+
+
+def test_seeds_of_one_model_are_shown_with_their_spread(paths: Paths) -> None:
+    cnn = json.loads((paths.evaluate("cnn") / "report.json").read_text())
+    for name, params, accuracy in (("again", {"epochs": 2, "seed": 2}, 0.85), ("longer", {"epochs": 3, "seed": 2}, 0.95)):
+        paths.evaluate(name).mkdir()
+        report = {**cnn, "model": name, "params": params, "metrics": {**METRICS, "test/accuracy": accuracy}}
+        (paths.evaluate(name) / "report.json").write_text(json.dumps(report))
+    (paths.evaluate("cnn") / "report.json").write_text(json.dumps({**cnn, "model": "cnn"}))
+    assert candidates.spreads(paths, ["cnn", "yolo", "longer"]) == []
+    [line] = candidates.spreads(paths, ["cnn", "yolo", "again", "longer"])
+    # The deviation of 0.75 and 0.85 is 0.1 / sqrt(2).
+    assert line == "cnn, again: 2 seeds, val/accuracy 0.500 ± 0.000, test/accuracy 0.800 ± 0.071"
 
 
 def test_plain_rows_share_their_columns(paths: Paths) -> None:

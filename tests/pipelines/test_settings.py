@@ -43,6 +43,16 @@ def test_the_file_parses_and_every_value_arrives() -> None:
         assert found == value, key
 
 
+def test_a_model_may_have_a_seed_of_its_own(tmp_path: Path) -> None:
+    raw = fresh()
+    raw["seed"] = 7
+    raw["models"] = {"cnn": raw["models"]["cnn"], "again": {**raw["models"]["cnn"], "seed": 8}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    found = settings.load(tmp_path / "params.yaml").models
+    assert (found["cnn"].seed, found["again"].seed) == (7, 8)
+    assert found["cnn"].train == found["again"].train
+
+
 def test_a_models_own_value_wins_over_the_default_of_train() -> None:
     for name, block in RAW["models"].items():
         model = settings.load(PARAMS).models[name]
