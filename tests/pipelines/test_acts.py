@@ -4,7 +4,6 @@ import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +14,11 @@ from pipelines import acts
 from pipelines.paths import Paths
 from pipelines.promote import promote
 from pipelines.registry import Registry
-from tests.pipelines.fabricate import empty_store, project
+from tests.pipelines.fabricate import empty_store, project, settings
 
 TASK = "classification"
-GATE = SimpleNamespace(metric="accuracy", floor=0.0, margin=0.0)
-SETTINGS = SimpleNamespace(seed=0, promote=SimpleNamespace(rounds=100, approval="none", classification=GATE))
+UNGUARDED = dict.fromkeys(["max_recall_drop", "max_size_ratio", "max_latency_ratio", "max_ece_rise"])
+SETTINGS = settings(floor=0.0, **UNGUARDED)
 CHANGES = ("set_registered_model_alias", "set_registered_model_tag", "set_model_version_tag", "delete_model_version_tag")
 
 
@@ -68,7 +67,7 @@ def paths(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 
 def promoted(paths: Paths, registry: Registry, model: str) -> None:
-    promote(TASK, paths, SETTINGS, [paths.evaluate(model)], None, registry)  # type: ignore[arg-type]
+    promote(TASK, paths, SETTINGS, [paths.evaluate(model)], None, registry)
 
 
 def aliases(registry: Registry) -> tuple[str | None, str | None]:

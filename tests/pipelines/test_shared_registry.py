@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -19,13 +18,13 @@ from pipelines.promote import promote
 from pipelines.registry import Registry
 from pipelines.tracking.store import open_store
 from pipelines.ui import serving
-from tests.pipelines.fabricate import empty_store
+from tests.pipelines.fabricate import empty_store, settings
 from tests.project import ROOT
 from tests.webhooks import listening, wait_for
 
 TASK = "classification"
-GATE = SimpleNamespace(metric="accuracy", floor=0.0, margin=0.0)
-SETTINGS = SimpleNamespace(seed=0, promote=SimpleNamespace(rounds=100, approval="none", classification=GATE))
+UNGUARDED = dict.fromkeys(["max_recall_drop", "max_size_ratio", "max_latency_ratio", "max_ece_rise"])
+SETTINGS = settings(floor=0.0, **UNGUARDED)
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -40,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 
 def promoted(paths: Paths, url: str, model: str) -> str:
-    return promote(TASK, paths, SETTINGS, [paths.evaluate(model)], None, Registry(paths, url)).verdict  # type: ignore[arg-type]
+    return promote(TASK, paths, SETTINGS, [paths.evaluate(model)], None, Registry(paths, url)).verdict
 
 
 def test_two_machines_share_one_ledger_and_one_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
