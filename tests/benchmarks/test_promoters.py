@@ -21,6 +21,7 @@ def test_the_best_ends_champion_on_sqlite() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed here (initdb, pg_ctl)")
 def test_the_best_ends_champion_on_postgresql() -> None:
     pytest.importorskip("psycopg")

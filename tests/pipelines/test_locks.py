@@ -121,6 +121,7 @@ def test_a_lock_url_that_is_no_postgresql_is_refused(store: Store, monkeypatch: 
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed here (initdb, pg_ctl)")
 def test_an_advisory_lock_names_its_holder_is_free_when_it_was_killed_and_tells_when_it_was_lost() -> None:
     pytest.importorskip("psycopg")
