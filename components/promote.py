@@ -135,9 +135,11 @@ def decide(
         return answer(*_first(candidate, gate, broken))
     if falls.missing:
         return answer("refused", list(falls.missing))
+    verdict, reason = _difference(candidate, champion, gate, comparison)
+    if verdict == "keep":
+        return answer(verdict, [reason, *broken, *_in_short(guards)])
     broken += _told(guards, "breaks")
     suspected = _told(guards, "suspected")
-    verdict, reason = _difference(candidate, champion, gate, comparison)
     if broken:
         verdict = "keep"
     elif verdict == "promote" and suspected:
@@ -168,6 +170,12 @@ def _unusable(candidate: Evidence, champion: Evidence | None, gate: Gate, compar
 def _not_measured(gate: Gate) -> list[str]:
     asked = [kind for kind, margin in gate.margins.items() if margin is not None]
     return [f"no {kind} was measured in both models: evaluate them again, or remove the limit on its drop" for kind in asked]
+
+
+def _in_short(guards: Sequence[Guarded]) -> list[str]:
+    """How many parts are surely worse, of a model that is no better as a whole."""
+    worse = sum(guard.outcome == "breaks" for guard in guards)
+    return [f"{worse} of its {len(guards)} guarded parts are surely worse by more than allowed; the ledger has all"] if worse else []
 
 
 def _told(guards: Sequence[Guarded], outcome: str) -> list[str]:

@@ -67,7 +67,7 @@ def number(value: Any) -> str:
 def with_interval(row: dict[str, Any], name: str) -> str:
     """A metric's cell with the 95 % interval behind it, where the row has one."""
     low, high = (row.get(f"{name}_{end}") for end in ENDS)
-    return number(row[name]) if low is None or high is None else f"{number(row[name])} ({number(low)} to {number(high)})"
+    return number(row[name]) if low is None or high is None else f"{number(row[name])} ({number(low)}–{number(high)})"
 
 
 def decision_markdown(task: str, decision: dict[str, Any]) -> str:
