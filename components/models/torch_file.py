@@ -5,6 +5,7 @@ little-endian int64 element count followed by its raw values (torch/serializatio
 """
 
 import pickle
+import struct
 from collections import OrderedDict
 from math import prod
 from pathlib import Path
@@ -17,7 +18,10 @@ from components.errors import DataError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-_DAMAGED = (pickle.UnpicklingError, OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError)
+_DAMAGED = (
+    pickle.UnpicklingError, struct.error, OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, OverflowError,
+    AssertionError, RecursionError, MemoryError,
+)  # fmt: skip
 DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
@@ -38,8 +42,11 @@ class _Tensor:
         return np.lib.stride_tricks.as_strided(values[self.offset :], self.size, steps).copy()
 
 
-class _TensorsOnly(pickle.Unpickler):
-    """Knows ordered dictionaries and tensors; everything else is refused."""
+class _TensorsOnly(pickle._Unpickler):
+    """Knows ordered dictionaries and tensors; everything else is refused.
+
+    The one written in Python: that in C makes room for as many memos as a damaged byte says, up to tens of gigabytes.
+    """
 
     allowed: ClassVar[dict[tuple[str, str], Any]] = {
         ("collections", "OrderedDict"): OrderedDict,
@@ -50,7 +57,7 @@ class _TensorsOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.allowed:
-            raise DataError(f"the weights file names {module}.{name}, which is no tensor: it is refused")
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which is no tensor, and is refused")
         return self.allowed[module, name]
 
     def persistent_load(self, reference: Any) -> Any:

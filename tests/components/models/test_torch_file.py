@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import resource
 import struct
 
 import numpy as np
@@ -124,6 +125,14 @@ def test_what_is_no_weights_file_is_refused_by_name(tmp_path, case):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.pth"):
         read_tensors(tmp_path / "none.pth")
+
+
+def test_a_memo_of_a_huge_number_takes_no_memory(tmp_path):
+    huge = b"\x80\x02K\x01r" + struct.pack("<I", 2**32 - 1) + b"."  # one wrong byte makes such an opcode of a small one
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match=r"w\.pth"):
+        read_tensors(write(tmp_path / "w.pth", huge))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
