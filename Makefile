@@ -14,10 +14,10 @@ run: $(VENV)/.installed  ## the whole loop: validate, split, augment, train, eva
 	$(BIN)/visionloop run
 
 test: $(VENV)/.installed  ## every fast test, and the sample of slow ones that CI runs
-	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow or ci"
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --max-worker-restart 0 -m "not slow or ci"
 
 test-slow: $(VENV)/.installed  ## every test
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --max-worker-restart 0
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
