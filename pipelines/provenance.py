@@ -14,7 +14,7 @@ Factor = Literal["data", "code", "params"]
 FACTORS: tuple[Factor, ...] = ("data", "code", "params")
 FILES = ("dvc.lock", "params.yaml", "data.dvc")
 OUTPUTS = "outputs/"
-MODEL = "models.{}"
+MODELS, MODEL = "models", "models.{}"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def read(folder: Path, model: str) -> Provenance:
     params: dict[str, Any] = {}
     for stage in mine:
         for key, value in stage.get("params", {}).get("params.yaml", {}).items():
-            params |= _flat("model" if key == MODEL.format(model) else key, value)
+            if key != MODELS:  # what the other models are makes no difference to this one
+                params |= _flat("model" if key == MODEL.format(model) else key, value)
     return Provenance(model, folder, deps["data"], code, params)
 
 

@@ -7,7 +7,7 @@ from pipelines.report.candidates import number
 from pipelines.report.console import screen
 
 CODE_SHOWN, PARAMS_SHOWN = 8, 30
-DETAILS = ("_small", "_medium", "_large", "/ar1", "/ar10")
+DETAILS = ("_small", "_medium", "_large", "/ar1", "/ar10", "_low", "_high")  # ends of metrics that --json has
 
 
 def show(found: dict[str, Any], *, cross: bool) -> None:

@@ -56,6 +56,7 @@ def lock(paths: Paths, name: str, data: str = "1" * 32, code: str = "2" * 32, ep
     """The dvc.lock of a model, as far as provenance reads it."""
     params = {f"models.{name}": {"epochs": epochs, "architecture": "cnn"}}
     stages = {stage: {"deps": [{"path": "components/fit.py", "md5": code}]} for stage in ("split", "augment", f"evaluate@{name}")}
+    stages["augment"]["params"] = {"params.yaml": {"models": {name: {"epochs": epochs}}}}  # type: ignore[assignment]
     stages["validate"] = {"deps": [{"path": "data", "md5": data}]}
     stages[f"train@{name}"] = {"deps": [{"path": "outputs/split", "md5": "3" * 32}], "params": {"params.yaml": params}}  # type: ignore[dict-item]
     path = paths.root / "dvc.lock"
