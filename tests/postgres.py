@@ -43,5 +43,7 @@ def postgres() -> Iterator[str]:
 
 
 def _run(command: Sequence[str]) -> None:
-    as_user = ["runuser", "-u", "postgres", "--", *command] if os.getuid() == 0 else list(command)
+    # Not every shell has the folder of runuser in its PATH.
+    runuser = shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or "runuser"
+    as_user = [runuser, "-u", "postgres", "--", *command] if os.getuid() == 0 else list(command)
     subprocess.run(as_user, check=True, stdout=subprocess.DEVNULL, cwd="/")
