@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-VALIDATION = 2500  # images
+VALIDATION = 5000  # images
 RECIPE: dict[str, Any] = {
     "epochs": 100, "batch_size": 1024, "optimizer": "muon", "learning_rate": 0.02, "momentum": 0.6, "weight_decay": 0.0,
     "schedule": "linear", "warmup_epochs": 0.0, "patience": 0, "keep": "last", "ema_decay": 0.0, "mixed_precision": "bfloat16",
