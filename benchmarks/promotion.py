@@ -31,9 +31,9 @@ import numpy as np
 from scipy import special, stats
 
 from components.evaluate.compare import Comparison, paired_bootstrap, share
+from components.evaluate.detection_draws import mean_average_precision
 from components.evaluate.detection_matches import ClassMatches, Matches, average_precision
 from components.evaluate.falls import Kind, Part, falls
-from components.evaluate.resampled_precision import mean_average_precision
 from components.gate import Gate
 from components.guards import guarded
 from components.promote import Evidence, decide, rank

@@ -134,7 +134,7 @@ def _number(value: float | None) -> float:
 
 def _average_precision(thresholds: slice) -> Compare:
     def compared(candidates: Sequence[Path], champion: Path, seed: int, rounds: int) -> list[Comparison]:
-        from components.evaluate.resampled_precision import mean_average_precision
+        from components.evaluate.detection_draws import mean_average_precision
 
         groups, found = detected([champion, *candidates])
 

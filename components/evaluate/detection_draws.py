@@ -11,15 +11,18 @@ FEWEST_ROUNDS = 100
 CELLS = 4_000_000  # of rounds times detections held at once
 
 
-def average_precisions(found: Matches, weights: Values) -> Values:
-    """`average_precision` for each row of weights (R, I), how many times each image counts: (R, C, T), nan without boxes."""
-    thresholds = next((one.true.shape[1] for one in found.classes.values()), 0)
-    answers = np.empty((len(weights), len(found.classes), thresholds))
-    for k, one in enumerate(found.classes.values()):
-        block = max(1, CELLS // max(len(one.image), 1))
-        for start in range(0, len(weights), block):
-            answers[start : start + block, k] = _of_class(one, weights[start : start + block])
-    return answers
+def average_precisions(found: Matches, weights: Values, thresholds: slice = slice(None)) -> Values:
+    """`average_precision` for each row of weights (R, I), how many times each image counts: (R, C, T), nan without boxes.
+
+    Weights are whole numbers, in the order of `found.image_ids`; `thresholds` picks T of the IoU thresholds.
+    """
+    answers = [_blocks(one, weights, thresholds) for one in found.classes.values()]
+    return np.stack(answers, axis=1) if answers else np.empty((len(weights), 0, 0))
+
+
+def mean_average_precision(found: Matches, weights: Values, thresholds: slice = slice(None)) -> Values:
+    """COCO's mean average precision (R,) over classes with boxes and the IoU thresholds picked; nan where no class has one."""
+    return mean_of_known(average_precisions(found, weights, thresholds))
 
 
 def mean_of_known(values: Values) -> Values:
@@ -36,29 +39,30 @@ def rounds_for(found: Matches, rounds: int) -> int:
     return min(rounds, max(FEWEST_ROUNDS, WORK // max(detections, 1)))
 
 
-def _of_class(one: ClassMatches, weights: Values) -> Values:
+def _blocks(one: ClassMatches, weights: Values, thresholds: slice) -> Values:
+    """(R, T) of one class, some rows at a time."""
+    block = max(1, CELLS // max(len(one.image), 1))
+    return np.concatenate([_of_class(one, weights[start : start + block], thresholds) for start in range(0, len(weights), block)])
+
+
+def _of_class(one: ClassMatches, weights: Values, thresholds: slice) -> Values:
     total = weights @ one.truths.astype(np.float64)
-    counted = weights[:, one.image]
-    answers = np.full((len(weights), one.true.shape[1]), np.nan)
     some = total > 0
-    for threshold in range(one.true.shape[1]):
-        kept = ~one.ignored[:, threshold]
-        answers[some, threshold] = _interpolated(counted[some][:, kept], one.true[kept, threshold], total[some])
+    counted, true, kept = weights[some][:, one.image], one.true[:, thresholds], ~one.ignored[:, thresholds]
+    answers = np.full((len(weights), true.shape[1]), np.nan)
+    for column in range(true.shape[1]):
+        own = kept[:, column]
+        answers[some, column] = _interpolated(counted[:, own], true[own, column], total[some])
     return answers
 
 
 def _interpolated(counted: Values, true: NDArray[np.bool_], total: Values) -> Values:
-    """COCO's 101-point average precision (R,) of detections by falling confidence, counted (R, D) times each."""
-    hits = np.cumsum(counted * true, axis=1)
-    precision = hits / (np.cumsum(counted, axis=1) + np.spacing(1))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    padded = np.pad(envelope, ((0, 0), (0, 1)))
-    # The fewest hits that make each recall, compared as the single draw compares them; whole numbers, which lifting leaves exact.
-    wanted = np.floor(RECALLS * total[:, None]) - 1
-    for _ in range(3):
-        wanted += wanted / total[:, None] < RECALLS
-    # All rows in one search: each is lifted above the one before it.
-    lift = (total.max(initial=0) + 1) * np.arange(len(counted))[:, None]
-    places = np.searchsorted((hits + lift).ravel(), (wanted + lift).ravel()).reshape(len(counted), len(RECALLS))
-    places = places - hits.shape[1] * np.arange(len(counted))[:, None]
-    return np.asarray(np.take_along_axis(padded, places, axis=1).mean(axis=1))
+    """COCO's 101-point average precision (R,) of detections by falling confidence, counted (R, D) times each.
+
+    Precision is highest where a box was found, so only there the curve is looked at; a recall point belongs to the first
+    place that reaches it.
+    """
+    seen, hits = np.cumsum(counted, axis=1)[:, true], np.cumsum(counted[:, true], axis=1)
+    envelope = np.maximum.accumulate((hits / (seen + np.spacing(1)))[:, ::-1], axis=1)[:, ::-1]
+    reached = np.searchsorted(RECALLS, hits / total[:, None], side="right")
+    return np.asarray((envelope * np.diff(reached, axis=1, prepend=0)).sum(axis=1) / len(RECALLS))

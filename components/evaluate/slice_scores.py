@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluate.detection_draws import average_precisions, mean_of_known, rounds_for
+from components.evaluate.detection_draws import mean_average_precision, rounds_for
 from components.evaluate.detection_matches import ClassMatches, Matches
 from components.evaluate.intervals import Values, bootstrap, share_interval
 from components.evaluate.worst import Bools, Search
@@ -30,10 +30,10 @@ def of_detector(found: Matches, groups: NDArray[np.generic], slices: tuple[list[
         part = _only(found, own)
 
         def ap50(weights: Values, part: Matches = part) -> Values:
-            return mean_of_known(average_precisions(part, weights))[:, None]
+            return mean_average_precision(part, weights)[:, None]
 
         low, high = bootstrap(ap50, groups[own], rounds_for(part, rounds), seed)[:, 0]
-        once = mean_of_known(average_precisions(part, np.ones((1, int(own.sum())))))
+        once = mean_average_precision(part, np.ones((1, int(own.sum()))))
         rows.append(_row(name, own, float(once[0]), (float(low), float(high))))
     return rows
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from components.evaluate.detection_draws import mean_average_precision
 from components.evaluate.detection_matches import average_precision, matches
-from components.evaluate.resampled_precision import mean_average_precision
 
 
 def random_boxes(random: np.random.Generator, count: int, images: list[str]) -> pd.DataFrame:
