@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.promoters import prepare
+from benchmarks.promoters_stores import prepare
 from components.errors import ServiceError
 from pipelines import acts
 from pipelines.paths import Paths

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.promoters import prepare
+from benchmarks.promoters_stores import prepare
 from components.promote import Decision
 from pipelines import cli, registry_commands
 from pipelines.approval import Say, awaits

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.promoters import prepare
+from benchmarks.promoters_stores import prepare
 from pipelines.approval import Say
 from pipelines.paths import Paths
 from pipelines.registry import Registry

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.promoters import prepare
+from benchmarks.promoters_stores import prepare
 from components.errors import ServiceError
 from pipelines import registry as module
 from pipelines.paths import Paths
