@@ -10,6 +10,7 @@ from typing import Any
 from components.data.tables import TASKS
 from components.errors import DataError, UsageError, VisionloopError
 from pipelines import provenance, settings
+from pipelines.chosen import ALIASES
 from pipelines.cross_runs import Cell, path_between
 from pipelines.evidence import COMPARISONS, compare, read_report
 from pipelines.paths import Paths
@@ -18,7 +19,6 @@ from pipelines.registry import Registry
 from pipelines.tracking.read import Run, artifacts, find_runs, run_of
 from pipelines.tracking.store import Store
 
-ALIASES = ("champion", "challenger", "previous")
 REVISION, TEST_DIGEST, COMMIT = "visionloop.data_revision", "visionloop.test_digest", "visionloop.git_commit"
 
 
@@ -78,8 +78,8 @@ def chosen(registry: Registry, names: tuple[str, str], tasks: Sequence[str]) -> 
 def _meant(registry: Registry, name: str, tasks: Sequence[str]) -> list[Run]:
     if name not in ALIASES:
         return find_runs(registry.store, name, tuple(tasks))
-    versions = [registry.at(task, name) for task in tasks]  # type: ignore[arg-type]
-    return [run_of(registry.store, version.run_id) for version in versions if version is not None]
+    versions = [(task, registry.at(task, name)) for task in tasks]  # type: ignore[arg-type]
+    return [run_of(registry.store, task, version.run_id) for task, version in versions if version is not None]
 
 
 def _side(store: Store, run: Run, scratch: Path) -> Side:

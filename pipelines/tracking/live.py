@@ -84,8 +84,8 @@ def start(store: Store, task: str, model: str, run_name: str, params: Mapping[st
     try:
         with patience(REQUEST_SECONDS, 0):
             reconcile(store, task)
-            if run_id := _interrupted(store, task, tags.get(TRAINING)):
-                return _reopened(store, run_id)
+            if (left := unfinished(store, task, tags.get(TRAINING))) is not None:
+                return _reopened(store, left.info.run_id)
             from mlflow.entities import Param
 
             run = store.client.create_run(store.experiment(task), run_name=run_name, tags={**tags, **owner(), MODEL: model})
@@ -96,18 +96,12 @@ def start(store: Store, task: str, model: str, run_name: str, params: Mapping[st
     return LiveRun(store, run.info.run_id)
 
 
-def _interrupted(store: Store, task: str, training: str | None) -> str | None:
-    """The newest run of this very training that nobody is at work on and that has no model yet."""
-    left = unfinished(store, task, training) if training else None
-    return str(left.info.run_id) if left else None
-
-
-def unfinished(store: Store, task: str, training: str) -> Any | None:
+def unfinished(store: Store, task: str, training: str | None) -> Any | None:
     """The newest run of the training of this key that has no model, and whose process is no more; None when there is none."""
-    same = f"tags.`{TRAINING}` = '{training}'"
-    runs = store.client.search_runs([store.experiment(task)], same, order_by=["attributes.start_time DESC"])
-    left = [run for run in runs if run.info.status in ("KILLED", "FAILED") and MODEL_SHA256 not in run.data.tags]
-    return left[0] if left else None
+    if training is None:
+        return None
+    runs = store.runs(task, f"tags.`{TRAINING}` = '{training}'", ["attributes.start_time DESC"])
+    return next((run for run in runs if run.info.status in ("KILLED", "FAILED") and MODEL_SHA256 not in run.data.tags), None)
 
 
 def take_over(store: Store, run_id: str) -> None:
@@ -128,7 +122,7 @@ def reconcile(store: Store, task: str) -> list[str]:
     """Mark as KILLED the runs whose process is no more, or of another machine and without a lease; answers their ids."""
     killed = []
     owned = f"attributes.status = 'RUNNING' and tags.`{HOST}` LIKE '%'"
-    for run in store.client.search_runs([store.experiment(task)], owned):
+    for run in store.runs(task, owned):
         if not is_alive(run.data.tags):
             store.client.set_terminated(run.info.run_id, "KILLED")
             killed.append(run.info.run_id)

@@ -105,14 +105,12 @@ def publish(
 def find_run(store: Store, task: str, model_sha256: str) -> Any | None:
     """The run of these weights, the published one first, then the oldest; None when there is none."""
     same = f"tags.`{MODEL_SHA256}` = '{model_sha256}'"
-    runs = store.client.search_runs([store.experiment(task)], same, order_by=["attributes.start_time ASC"])
+    runs = store.runs(task, same, ["attributes.start_time ASC"])
     return next((run for run in runs if EVALUATION in run.data.tags), runs[0] if runs else None)
 
 
 def _adopt(store: Store, candidate: Candidate) -> Any | None:
     """The live run of this training, which did not hear of its end; None when there is none."""
-    if candidate.training is None:
-        return None
     task = candidate.report["task"]
     reconcile(store, task)
     run = unfinished(store, task, candidate.training)

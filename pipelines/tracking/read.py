@@ -9,12 +9,12 @@ from typing import Any
 from components.data.tables import TASKS
 from components.errors import UsageError
 from pipelines.tracking.live import MODEL
-from pipelines.tracking.publish import EVALUATION
+from pipelines.tracking.publish import EVALUATION, REQUEST_SECONDS, RETRIES
 from pipelines.tracking.store import Store, patience, service
 
+PUBLISHED = f"tags.`{EVALUATION}` LIKE '%'"
 RUN_ID = re.compile(r"[0-9a-f]{4,32}")
 REMEDY = "Nothing was changed; check the store and run the command again"
-REQUEST_SECONDS, RETRIES = 30, 2
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,19 @@ class Run:
 def find_runs(store: Store, name: str, tasks: tuple[str, ...] = TASKS) -> list[Run]:
     """The published runs that `name` means, the newest first: of this id, or the beginning of one, of this name, or of this model."""
     with service(store.uri, REMEDY), patience(REQUEST_SECONDS, RETRIES):
-        runs = [run for task in tasks for run in _published(store, task)]
+        runs = [_run(run, task) for task in tasks for run in store.runs(task, PUBLISHED)]
     by_id = [run for run in runs if RUN_ID.fullmatch(name) and run.id.startswith(name)]
     named = by_id or [run for run in runs if run.name == name] or [run for run in runs if run.model == name]
     return sorted(named, key=lambda run: -run.started)
 
 
-def run_of(store: Store, run_id: str) -> Run:
-    """The run of an id. Raises UsageError when no published run has it."""
-    found = [run for run in find_runs(store, run_id) if run.id == run_id]
+def run_of(store: Store, task: str, run_id: str) -> Run:
+    """The published run of an id. Raises UsageError when the task has none."""
+    with service(store.uri, REMEDY), patience(REQUEST_SECONDS, RETRIES):
+        found = store.runs(task, f"attributes.run_id = '{run_id}' and {PUBLISHED}")
     if not found:
         raise UsageError(f"no published run has the id {run_id}: `visionloop ui` shows the runs there are")
-    return found[0]
+    return _run(found[0], task)
 
 
 def artifacts(store: Store, run: Run, name: str, folder: Path) -> Path | None:
@@ -55,17 +56,6 @@ def artifacts(store: Store, run: Run, name: str, folder: Path) -> Path | None:
         if not any(entry.path == name for entry in store.client.list_artifacts(run.id)):
             return None
         return Path(store.client.download_artifacts(run.id, name, None if store.embedded else str(folder)))
-
-
-def _published(store: Store, task: str) -> list[Run]:
-    found: list[Any] = []
-    token = None
-    while True:
-        page = store.client.search_runs([store.experiment(task)], f"tags.`{EVALUATION}` LIKE '%'", page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return [_run(run, task) for run in found]
 
 
 def _run(run: Any, task: str) -> Run:

@@ -89,15 +89,7 @@ class Runs:
         return run_id
 
     def _found(self) -> list[Any]:
-        same, order = f"tags.`{SEARCH}` = '{self.key}'", ["attributes.start_time ASC"]
-        runs: list[Any] = []
-        token = None
-        while True:
-            page = self.store.client.search_runs([self.store.experiment(self.task)], same, order_by=order, page_token=token)
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+        return self.store.runs(self.task, f"tags.`{SEARCH}` = '{self.key}'", ["attributes.start_time ASC"])
 
     def _tags(self, number: int) -> dict[str, str]:
         return {SEARCH: self.key, TRIAL: str(number)}

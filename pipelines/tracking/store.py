@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from pipelines.paths import Paths
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 PROBE_SECONDS = 1.0
 LOCK_SECONDS = 120.0
@@ -66,6 +67,17 @@ class Store:
     def experiment(self, task: str) -> str:
         """The id of the task's experiment."""
         return self._open()[1][task]
+
+    def runs(self, task: str, wanted: str, order: Sequence[str] = ()) -> list["Run"]:
+        """All runs of the task's experiment that MLflow's filter `wanted` lets through, in MLflow's `order`, however many."""
+        found: list[Run] = []
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment(task)], wanted, order_by=list(order), page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
 
     def lock(self, name: str, seconds: float = LOCK_SECONDS) -> FileLock:
         """A lock between the processes of this machine; released by the system when its holder dies."""
