@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from components.data.tables import DETECTION
-from pipelines.evidence import read_report
+from pipelines.evidence import read_report, test_rows
 from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
 from pipelines.tracking.publish import REQUEST_SECONDS, RETRIES, find_run
@@ -84,7 +84,7 @@ def _classes(paths: Paths, evaluations: tuple[Path, Path], picture: Path) -> tup
     from components.evaluate.flips import BROKEN, MENDED, in_words, of_classifiers
     from components.evaluate.pictures import gallery
 
-    table = of_classifiers(*(_test_rows(folder, "predictions") for folder in evaluations))
+    table = of_classifiers(*(test_rows(folder / "predictions.parquet") for folder in evaluations))
     words = in_words(int((table["flip"] == MENDED).sum()), int((table["flip"] == BROKEN).sum()), "images")
     shown = pd.concat([table[table["flip"] == side].head(SHOWN) for side in (BROKEN, MENDED)])
     named = zip(shown["champion"], shown["candidate"], shown["label"], shown["flip"], strict=True)
@@ -103,10 +103,10 @@ def _boxes(paths: Paths, evaluations: tuple[Path, Path], picture: Path) -> tuple
 
     reports, ours = [read_report(folder) for folder in evaluations], evaluations[1]
     classes = list(dict.fromkeys(label for report in reversed(reports) for label in report["classes"]))
-    images, truth = _test_rows(ours, "images"), _test_rows(ours, "truth")
+    images, truth = test_rows(ours / "images.parquet"), test_rows(ours / "truth.parquet")
     classes += [label for label in truth["label"].unique() if label not in classes]
     truth = truth[truth["image_id"].isin(images["image_id"])]
-    seen = [scenes(truth, _test_rows(folder, "predictions"), images, classes) for folder in evaluations]
+    seen = [scenes(truth, test_rows(folder / "predictions.parquet"), images, classes) for folder in evaluations]
     points = [report["operating_points"] for report in reports]
     table = of_detectors((seen[0], points[0]), (seen[1], points[1]), classes)
     files, rows = dict(zip(images["image_id"], images["path"], strict=True)), {scene.image_id: at for at, scene in enumerate(seen[1])}
@@ -118,8 +118,3 @@ def _boxes(paths: Paths, evaluations: tuple[Path, Path], picture: Path) -> tuple
     sides = [comparison_grid([found[row] for row in first], classes, own, load, columns=1) for found, own in zip(seen, points, strict=True)]
     cv2.imwrite(str(picture), np.concatenate(sides, axis=1)[:, :, ::-1])
     return table, in_words(int(table["mended"].sum()), int(table["broken"].sum()), "boxes")
-
-
-def _test_rows(folder: Path, name: str) -> pd.DataFrame:
-    table = pd.read_parquet(folder / f"{name}.parquet")
-    return table[table["split"] == "test"].reset_index(drop=True) if "split" in table else table

@@ -155,7 +155,7 @@ def parse(raw: Any, source: str = "params.yaml") -> Settings:
     defaults, models = raw.pop("train", None), raw.get("models")
     if not isinstance(defaults, dict) or not isinstance(models, dict) or not models:
         raise UsageError(f"{source}: `train` and `models` must be mappings, and `models` must name one model at least")
-    usual = {**USUAL, **{key: raw[key] for key in ("seed",) if key in raw}}
+    usual = {**USUAL, "seed": raw["seed"]} if "seed" in raw else USUAL
     raw["models"] = {str(name): _model(str(name), block, (usual, defaults), source) for name, block in models.items()}
     settings: Settings = _checked(TypeAdapter(_strict(Settings)), raw, source)
     _refuse_impossible(settings, source)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 LEAST, MOST = 0.05, 20.0
 FEWEST = 30  # images: fewer say too little, and the temperature stays 1
@@ -27,7 +28,7 @@ def fit_temperature(logits: Logits, truth: NDArray[np.integer]) -> float:
 
     def slope(beta: float) -> float:
         """Of the negative log likelihood, which is convex in beta = 1 / temperature."""
-        shares = _softmax(beta * scores)
+        shares = softmax(beta * scores, axis=1)
         return float(((shares * scores).sum(axis=1) - wanted).mean())
 
     low, high = np.log(1 / MOST), np.log(1 / LEAST)
@@ -39,9 +40,4 @@ def fit_temperature(logits: Logits, truth: NDArray[np.integer]) -> float:
 
 def at_temperature(probabilities: Logits, temperature: float) -> NDArray[np.float64]:
     """The probabilities (N, C) with their logits divided by a further temperature; those of 0 stay next to it."""
-    return _softmax(np.log(np.clip(probabilities.astype(np.float64), 1e-45, 1.0)) / temperature)
-
-
-def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return np.asarray(softmax(np.log(np.clip(probabilities.astype(np.float64), 1e-45, 1.0)) / temperature, axis=1))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluate.compare import effective_groups, group_numbers, resamples, standard_errors
+from components.evaluate.intervals import share
 
 Kind = Literal["class", "slice", "corruption"]
 
@@ -53,7 +54,7 @@ def falls(parts: Sequence[Part], groups: NDArray[Any], seed: int, rounds: int = 
     members, _ = group_numbers(groups)
     lost = np.stack([part.champion - part.candidate for part in parts], axis=1)
     wanted = np.stack([part.wanted for part in parts], axis=1)
-    resampled = np.concatenate([_ratio(weights @ lost, weights @ wanted) for weights in resamples(members, seed, rounds)])
+    resampled = np.concatenate([share(weights @ lost, weights @ wanted) for weights in resamples(members, seed, rounds)])
     return [_fall(part, members, resampled[:, [k]]) for k, part in enumerate(parts)]
 
 
@@ -63,7 +64,3 @@ def _fall(part: Part, members: NDArray[np.int64], resampled: NDArray[np.float64]
     error = float(standard_errors(resampled, effective, total)[0]) if groups > 1 else float("nan")
     shares = float(part.champion.sum() / total), float(part.candidate.sum() / total)
     return Fall(part.kind, part.name, *shares, error, round(total), int(own.sum()), groups)
-
-
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)

@@ -5,15 +5,15 @@ from typing import Any
 
 from pipelines.report.candidates import number
 from pipelines.report.console import screen
+from pipelines.stages.evaluate import DETAILS
 
 CODE_SHOWN, PARAMS_SHOWN = 8, 30
-DETAILS = ("_small", "_medium", "_large", "/ar1", "/ar10", "_low", "_high")  # ends of metrics that --json has
 
 
 def show(found: dict[str, Any], *, cross: bool) -> None:
     """Print what `compare_runs` found."""
     console = screen()
-    console.print(_table("", _headings(found), _about(found["runs"])))
+    console.print(_table("", [found["task"], "first", "second"], _about(found["runs"])))
     console.print(_table("params that differ", ["param", "first", "second"], _params(found["params"]) or [["none", "", ""]]))
     console.print(_table("metrics", ["metric", "first", "95 %", "second", "95 %", "second - first"], _metrics(found["metrics"])))
     for line in (*_significance(found["significance"]), f"data: {found['data']['said']}", *_cause(found, cross=cross)):
@@ -29,10 +29,6 @@ def _table(title: str, columns: list[str], rows: list[list[str]]) -> Any:
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def _headings(found: dict[str, Any]) -> list[str]:
-    return [found["task"], "first", "second"]
 
 
 def _about(runs: list[dict[str, Any]]) -> list[list[str]]:
