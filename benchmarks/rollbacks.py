@@ -2,8 +2,8 @@
 
     python -m benchmarks.rollbacks --rollbacks 200 [--architecture efficientnet_lite0]
 
-Two untrained models of the architecture are published with what they answer to eight photographs, and rolled back to in turn, by the
-product's own code: hash, loading, eight answers, lock, ledger, tags, aliases. Printed: median, 99th percentile and longest of a rollback
+Two untrained models of the architecture are published with what they answer to four photographs, and rolled back to in turn, by the
+product's own code: hash, loading, four answers, lock, ledger, tags, aliases. Printed: median, 99th percentile and longest of a rollback
 without the loading, of its CPU time, of the answering alone, and of the loading.
 """
 
@@ -34,6 +34,7 @@ def publish(root: Path, name: str, architecture: str, seed: int) -> None:
     from pipelines.digest import sha256
     from pipelines.paths import Paths
     from pipelines.registry import Registry
+    from pipelines.rollback import SAMPLE
     from pipelines.tracking import Tracking
 
     paths, size = Paths(root), usual_size(architecture)
@@ -44,14 +45,15 @@ def publish(root: Path, name: str, architecture: str, seed: int) -> None:
     file = paths.train(name) / "model.keras"
     save_model(catalog.serving_model(catalog.build(design, None)[0], design), file)
     random, rows = np.random.default_rng(0), []
-    for number in range(8):
+    for number in range(SAMPLE):
         picture = paths.data / f"{number}.png"
         Image.fromarray(random.integers(0, 255, (SIDE, SIDE, 3), np.uint8)).save(picture)
         rows.append({"image_id": sha256(picture), "path": picture.name, "split": "test"})
     images = pd.DataFrame(rows)
     found = probabilities(load_model(file), np.stack([resize_crop(read_image(paths.data / path), size) for path in images["path"]]))
     images.to_parquet(paths.evaluate(name) / "images.parquet")
-    images.assign(predicted=[str(number) for number in found.argmax(axis=1)]).to_parquet(paths.evaluate(name) / "predictions.parquet")
+    known = images.assign(predicted=[str(number) for number in found.argmax(axis=1)], confidence=found.max(axis=1))
+    known.to_parquet(paths.evaluate(name) / "predictions.parquet")
     report = {
         "model": name, "task": TASK, "architecture": architecture, "classes": ["0", "1", "2"], "test_digest": "t" * 64,
         "data_digest": "d" * 64, "model_sha256": sha256(file), "metrics": {}, "per_class": {}, "params": {"image_size": size},
@@ -98,7 +100,7 @@ def main() -> None:
     print(f"{arguments.rollbacks} rollbacks, {arguments.architecture}; seconds: median, 99th percentile, longest")
     show("besides loading the model", took)
     show("CPU time, loading included", spent)
-    show("answers to 8 test images", [one.answer_seconds for one in tried])
+    show(f"answers to {rollback.SAMPLE} test images", [one.answer_seconds for one in tried])
     show("loading the model", [one.load_seconds for one in tried])
 
 

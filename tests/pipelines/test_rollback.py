@@ -35,8 +35,8 @@ def photographs(paths: Paths, count: int, side: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def published(paths: Paths, name: str, images: pd.DataFrame | None, wrong: int = 0) -> Version:
-    """A version whose evaluation holds what the model truly answers to the images, but for the first `wrong` of them."""
+def published(paths: Paths, name: str, images: pd.DataFrame | None, wrong: int = 0, less: float = 0.0) -> Version:
+    """A version whose evaluation holds what the model truly answers, but for the first `wrong` images, and `less` sure of itself."""
     from components.data.decode import read_image
     from components.predict import load_model, probabilities
     from pipelines.tracking import Tracking
@@ -52,9 +52,8 @@ def published(paths: Paths, name: str, images: pd.DataFrame | None, wrong: int =
         answers = found.argmax(axis=1)
         answers[:wrong] = (answers[:wrong] + 1) % 3
         images.to_parquet(made.evaluate_dir / "images.parquet")
-        images[["image_id", "split"]].assign(predicted=[CLASSES[one] for one in answers]).to_parquet(
-            made.evaluate_dir / "predictions.parquet"
-        )
+        known = images[["image_id", "split"]].assign(predicted=[CLASSES[one] for one in answers], confidence=found.max(axis=1) - less)
+        known.to_parquet(made.evaluate_dir / "predictions.parquet")
     registry = Registry(paths)
     return registry.register(CLASSIFICATION, str(Tracking(paths).publish(made.model_dir, made.evaluate_dir)))
 
@@ -66,24 +65,25 @@ def tried(paths: Paths, version: Version, folder: Path) -> Tried:
 def test_it_answers_its_test_images_as_it_did(paths: Paths, tmp_path: Path) -> None:
     images = photographs(paths, 12, 8)
     version = published(paths, "old", images)
-    assert (one := tried(paths, version, tmp_path)).agreement == 1.0 and one.images == 8
-    for path in images["path"][:6]:
+    assert (one := tried(paths, version, tmp_path)).agreement == 1.0 and one.images == 4
+    for path in images["path"][:8]:
         (paths.data / path).unlink()
-    Image.new("RGB", (8, 8)).save(paths.data / images["path"][6])  # another picture by the same name is no witness
-    assert tried(paths, version, tmp_path).images == 5
+    Image.new("RGB", (8, 8)).save(paths.data / images["path"][8])  # another picture by the same name is no witness
+    assert tried(paths, version, tmp_path).images == 3
     for path in images["path"]:
         (paths.data / path).unlink(missing_ok=True)
     nothing = tried(paths, version, tmp_path)
     assert nothing.agreement is None and "none of its test images" in nothing.told()
 
 
-def test_one_that_answers_otherwise_stays_out_and_nothing_changes(paths: Paths) -> None:
-    images = photographs(paths, 8, 8).sort_values("image_id", ignore_index=True)
-    old, new = published(paths, "old", images, wrong=3), published(paths, "newer", None)
+@pytest.mark.parametrize(("wrong", "less", "share"), [(2, 0.0, "50%"), (0, 0.2, "0%")], ids=["another class", "as sure no more"])
+def test_one_that_answers_otherwise_stays_out_and_nothing_changes(paths: Paths, wrong: int, less: float, share: str) -> None:
+    images = photographs(paths, 4, 8).sort_values("image_id", ignore_index=True)
+    old, new = published(paths, "old", images, wrong, less), published(paths, "newer", None)
     registry = Registry(paths)
     registry.assign(old, "previous")
     registry.assign(new, "champion")
-    with pytest.raises(DataError, match="answers only 62% of 8 test images"):
+    with pytest.raises(DataError, match=f"answers only {share} of 4 test images"):
         rollback(registry, paths, CLASSIFICATION)
     assert (registry.at(CLASSIFICATION, "champion"), registry.history(CLASSIFICATION)) == (new, [])
 
