@@ -144,7 +144,7 @@ class Registry:
         with self._service():
             run = self.store.client.get_run(version.run_id)
             logged = self.store.client.get_logged_model(run.data.tags[LOGGED_MODEL])
-            path = _download(self.store, f"{logged.artifact_location}/data/model.keras", folder)
+            path = self.store.fetched(f"{logged.artifact_location}/data/model.keras", folder)
         found = sha256(path) if path.is_file() else "nothing"
         if found != version.sha256:
             raise DataError(
@@ -156,8 +156,8 @@ class Registry:
     def evaluation(self, version: Version, folder: Path) -> Path:
         """The folder of the version's evaluation (report.json, predictions.parquet), fetched below `folder` where needed."""
         with self._service():
-            target = None if self.store.embedded else str(folder)
-            return Path(self.store.client.download_artifacts(version.run_id, "evaluation", target))
+            run = self.store.client.get_run(version.run_id)
+            return self.store.fetched(f"{run.info.artifact_uri}/evaluation", folder)
 
     def history(self, task: str) -> list[dict[str, Any]]:
         """The ledger's entries of the task, oldest first."""
@@ -277,13 +277,6 @@ def _says_absent(error: Any) -> bool:
     # An alias that was never set is reported as an invalid value, a model that never was as not existing.
     never_set = error.error_code == "INVALID_PARAMETER_VALUE" and "alias" in str(error) and "not found" in str(error)
     return never_set or error.error_code == "RESOURCE_DOES_NOT_EXIST"
-
-
-def _download(store: Store, uri: str, folder: Path) -> Path:
-    import mlflow.artifacts
-
-    target = None if store.embedded else str(folder)
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target, tracking_uri=store.uri))
 
 
 def _version(found: "ModelVersion") -> Version:

@@ -55,7 +55,7 @@ def artifacts(store: Store, run: Run, name: str, folder: Path) -> Path | None:
     with service(store.uri, REMEDY), patience(REQUEST_SECONDS, RETRIES):
         if not any(entry.path == name for entry in store.client.list_artifacts(run.id)):
             return None
-        return Path(store.client.download_artifacts(run.id, name, None if store.embedded else str(folder)))
+        return store.fetched(f"{store.client.get_run(run.id).info.artifact_uri}/{name}", folder)
 
 
 def _run(run: Any, task: str) -> Run:

@@ -68,6 +68,16 @@ class Store:
         """The id of the task's experiment."""
         return self._open()[1][task]
 
+    def fetched(self, uri: str, folder: Path) -> Path:
+        """The file or folder of an artifact's address, fetched below `folder` where it is not one of this machine.
+
+        Not asked for by its run: then MLflow copies even what lies here into a folder for temporary files, and leaves it there.
+        """
+        import mlflow.artifacts
+
+        target = None if self.embedded else str(folder)
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target, tracking_uri=self.uri))
+
     def runs(self, task: str, wanted: str, order: Sequence[str] = ()) -> list["Run"]:
         """All runs of the task's experiment that MLflow's filter `wanted` lets through, in MLflow's `order`, however many."""
         found: list[Run] = []

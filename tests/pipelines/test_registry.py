@@ -78,6 +78,16 @@ def test_a_damaged_artifact_is_not_handed_out(paths: Paths, registry: Registry, 
         registry.model_file(version, tmp_path)
 
 
+def test_what_lies_on_this_machine_is_not_copied(paths: Paths, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version, scratch = published(paths, registry, "one", 1), tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    found = registry.evaluation(version, scratch)
+    assert (found / "report.json").is_file() and found.is_relative_to(paths.mlflow_store)
+    assert registry.model_file(version, scratch).is_relative_to(paths.mlflow_store)
+    assert list(scratch.iterdir()) == []
+
+
 def test_rollback_swaps_and_is_recorded_and_swaps_back(paths: Paths, registry: Registry) -> None:
     old, new = published(paths, registry, "old", 1), published(paths, registry, "new", 2)
     registry.assign(old, "previous")
