@@ -10,8 +10,6 @@ A fall is champion minus candidate in a share 0..1.
   by 0.03 everywhere, with 34 guards and an accuracy of 0.85 (benchmarks/promotion.py), more at a lower one.
 - Otherwise the guard passes.
 
-A fall of which only the points are known (`groups` 0) cannot be tested: beyond the margin it is suspected.
-
 The standard error comes from the bootstrap over groups, the tail from Student's t, because counted resamples end at one in
 `rounds`, and Holm asks for less than that from a few dozen guards on.
 """
@@ -76,8 +74,6 @@ class Guarded:
         words = f"{self.kind} {self.name}: {self.champion:.3f} falls to {self.candidate:.3f} on {self.examples} test examples"
         if self.outcome == "breaks":
             return f"{words}, surely by more than the {self.margin:g} allowed (p = {self.p:.2g})"
-        if self.groups == 0:
-            return f"{words}, more than the {self.margin:g} allowed, and cannot be tested: only the whole is known"
         return f"{words}, more than the {self.margin:g} allowed, but too few to be sure: {settle_words(self.more, 'images of it')}"
 
 
@@ -91,7 +87,7 @@ def guarded(falls: Sequence[Fall], margins: Mapping[str, float | None], min_supp
     tested = [pair for pair, is_known in zip(asked, known, strict=True) if is_known]
     beyond = iter(holm([p_above(fall, margin) for fall, margin in tested]))
     return [
-        _judged(fall, margin, next(beyond), len(tested)) if is_known else _untested(fall, margin, min_support)
+        _judged(fall, margin, next(beyond), len(tested)) if is_known else _row(fall, margin, "unmeasured")
         for (fall, margin), is_known in zip(asked, known, strict=True)
     ]
 
@@ -139,12 +135,6 @@ def _judged(fall: Fall, margin: float, beyond: float, tests: int) -> Guarded:
         critical = float(special.ndtri(1 - LEVEL / tests))
         return _row(fall, margin, "suspected", beyond, more_needed(drop - margin, fall.error, critical, fall.images))
     return _row(fall, margin, "passes", beyond)
-
-
-def _untested(fall: Fall, margin: float, min_support: int) -> Guarded:
-    if fall.groups or fall.examples < min_support:
-        return _row(fall, margin, "unmeasured")
-    return _row(fall, margin, "suspected" if fall.champion - fall.candidate > margin else "passes")
 
 
 def _row(fall: Fall, margin: float, outcome: Outcome, p: float | None = None, more: int | None = None) -> Guarded:

@@ -2,24 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from components.data.tables import CLASSIFICATION
-from components.evaluate.falls import Fall, Kind, Part, falls
+from components.evaluate.falls import Kind, Part, falls
 from components.gate import Gate
 from components.promote import Falls
-from pipelines.evidence import detected, read_report, same_images, test_rows
-
-if TYPE_CHECKING:
-    from components.evaluate.detection_matches import ClassMatches
+from pipelines.evidence import detected, same_images, test_rows
 
 OF_CLASS = "class: "  # slices that are classes: the guard of recall is theirs
 SLICES, CORRUPTED = "slices.parquet", "corrupted.parquet"
-KEYS = ["image_id", "corruption", "severity"]
 
 Values = NDArray[np.float64]
 Measured = tuple[NDArray[Any], list[Part]]  # the group of each test image, (images,), and what is guarded
@@ -36,44 +32,41 @@ def measure(task: str, gate: Gate, candidate: Path, champion: Path, seed: int, r
     """How both folders' models did at every part that the gate guards.
 
     A classifier's part is measured by its share of right answers, a detector's by the share of boxes found, averaged over
-    IoU 0.50 to 0.95 with at most 100 detections an image and class (COCO's AR). Of a detector's corruptions only AP50 as a
-    whole is known, a point, which cannot be tested.
+    IoU 0.50 to 0.95 with at most 100 detections an image and class (COCO's AR).
     """
-    lacking = missing(task, gate, candidate, champion)
+    lacking = missing(gate, candidate, champion)
     if lacking:
         return Falls(missing=lacking)
     groups, parts = (_of_classifier if task == CLASSIFICATION else _of_detector)(gate, candidate, champion)
-    found: list[Fall] = falls(parts, groups, seed, rounds)
-    if task != CLASSIFICATION and gate.max_corruption_drop is not None:
-        found += _points(candidate, champion)
-    return Falls(found)
+    return Falls(falls(parts, groups, seed, rounds))
 
 
-def missing(task: str, gate: Gate, candidate: Path, champion: Path) -> list[str]:
+def missing(gate: Gate, candidate: Path, champion: Path) -> list[str]:
     """What the gate guards and one of the folders lacks, with the remedy; empty when all can be compared."""
     lacks = []
     if gate.max_slice_drop is not None and not (candidate / SLICES).is_file():
         lack = f"{candidate / SLICES} does not exist: run the evaluate stage again"
         lacks.append(f"max_slice_drop is {gate.max_slice_drop:g}, and {lack}, or set it to null")
-    if gate.max_corruption_drop is not None and (lack := _no_corruptions(task, candidate, champion)):
+    if gate.max_corruption_drop is not None and (lack := _no_corruptions(candidate, champion)):
         lacks.append(f"max_corruption_drop is {gate.max_corruption_drop:g}, and {lack}, or set it to null")
     return lacks
 
 
-def _no_corruptions(task: str, candidate: Path, champion: Path) -> str:
-    ours, theirs = (_corrupted(task, folder) for folder in (candidate, champion))
+def _no_corruptions(candidate: Path, champion: Path) -> str:
+    ours, theirs = (_corrupted(folder) for folder in (candidate, champion))
     for folder, shown in ((candidate, ours), (champion, theirs)):
         if not shown:
             return f"{folder} tells nothing of corrupted images: run the evaluate stage again with evaluate.robustness_images above 0"
     return "" if ours == theirs else "the champion was shown other corrupted images: evaluate both again"
 
 
-def _corrupted(task: str, folder: Path) -> set[Any]:
-    """What was shown: image, corruption and severity; of a detector the corruptions alone."""
-    if task != CLASSIFICATION:
-        return set(_ap50(folder))
+def _corrupted(folder: Path) -> set[Any]:
+    """What was shown: image, corruption and severity."""
+    from components.evaluate.robustness import COLUMNS
+
     path = folder / CORRUPTED
-    return set(pd.read_parquet(path, columns=KEYS).itertuples(index=False, name=None)) if path.is_file() else set()
+    table = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+    return set(table[COLUMNS[:3]].itertuples(index=False, name=None)) if set(COLUMNS) <= set(table) else set()
 
 
 def _of_classifier(gate: Gate, candidate: Path, champion: Path) -> Measured:
@@ -90,9 +83,11 @@ def _of_classifier(gate: Gate, candidate: Path, champion: Path) -> Measured:
 
 
 def _of_detector(gate: Gate, candidate: Path, champion: Path) -> Measured:
+    from components.evaluate.detection_matches import boxes_found
+
     images, models = detected([champion, candidate])
-    labels, count = list(models[0].classes), len(images)
-    hits = [[_hits(model.classes[label], count) for label in labels] for model in models]
+    labels = list(models[0].classes)
+    hits = [[boxes_found(model.classes[label]) for label in labels] for model in models]
     wanted = [models[0].classes[label].truths.astype(np.float64) for label in labels]
     parts: list[Part] = []
     if gate.max_recall_drop is not None:
@@ -100,12 +95,9 @@ def _of_detector(gate: Gate, candidate: Path, champion: Path) -> Measured:
     whole = Pair(*(np.sum(of_model, axis=0) for of_model in hits))
     every = np.sum(wanted, axis=0)
     parts += [_part("slice", name, whole, every, own) for name, own in _members(gate, candidate, images["image_id"])]
+    if gate.max_corruption_drop is not None:
+        parts += _corruptions(candidate, champion, images["image_id"])
     return images["group_id"].to_numpy(), parts
-
-
-def _hits(found: "ClassMatches", images: int) -> Values:
-    """Boxes (images,) that were found in each image, averaged over the IoU thresholds."""
-    return np.bincount(found.image, found.true.mean(axis=1), images).astype(np.float64)
 
 
 def _part(kind: Kind, name: str, right: tuple[NDArray[np.float64], ...], wanted: NDArray[np.float64], own: NDArray[np.bool_]) -> Part:
@@ -126,23 +118,7 @@ def _corruptions(candidate: Path, champion: Path, images: "pd.Series[str]") -> I
     theirs, ours = (pd.read_parquet(folder / CORRUPTED) for folder in (champion, candidate))
     every = [table.assign(corruption="of every kind") for table in (theirs, ours)]
     for both in ((theirs, ours), every):
-        means = [table.groupby(["corruption", "image_id"])["correct"].mean() for table in both]
+        means = [table.groupby(["corruption", "image_id"])[["found", "wanted"]].mean() for table in both]
         for name in sorted(set(means[0].index.get_level_values(0))):
-            shares = [one.loc[name].reindex(images) for one in means]
-            wanted = shares[0].notna().to_numpy(np.float64)
-            right = [share.fillna(0.0).to_numpy(np.float64) for share in shares]
-            yield Part("corruption", str(name), right[0], right[1], wanted)
-
-
-def _points(candidate: Path, champion: Path) -> list[Fall]:
-    theirs, ours = _ap50(champion), _ap50(candidate)
-    images = int(read_report(candidate)["robustness"]["images"])
-    return [
-        Fall("corruption", name, theirs[name], ours[name], error=float("nan"), examples=images, images=images, groups=0)
-        for name in sorted(ours)
-    ]
-
-
-def _ap50(folder: Path) -> dict[str, float]:
-    rows = read_report(folder).get("robustness", {}).get("corruptions", {})
-    return {name: float(row["value"]) for name, row in rows.items() if row.get("value") is not None}
+            before, now = (one.loc[name].reindex(images, fill_value=0.0) for one in means)
+            yield Part("corruption", str(name), before["found"].to_numpy(), now["found"].to_numpy(), now["wanted"].to_numpy())

@@ -170,7 +170,7 @@ class _Judge:
         """The champion's evaluation on the test set of the chosen, with all that the gate guards, made anew where it is not."""
         folder = self.evaluated.get(champion.sha256) or folders.get(champion.sha256) or self.registry.evaluation(champion, self.scratch)
         own = folders[chosen.sha256]
-        lacks = missing(self.task, self.gate, own, folder) and not missing(self.task, self.gate, own, own)
+        lacks = missing(self.gate, own, folder) and not missing(self.gate, own, own)
         if self.evaluate_again is None or (evidence(folder).test_digest == chosen.test_digest and not lacks):
             return folder
         again = self.evaluate_again(self.registry.model_file(champion, self.scratch))

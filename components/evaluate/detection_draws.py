@@ -33,9 +33,9 @@ def mean_of_known(values: Values) -> Values:
     return np.divide(np.where(known, rows, 0.0).sum(axis=1), count, out=np.full(len(rows), np.nan), where=count > 0)
 
 
-def rounds_for(found: Matches, rounds: int) -> int:
+def rounds_for(rounds: int, *found: Matches) -> int:
     """How many rounds are drawn: all of them, or as many as WORK allows, FEWEST_ROUNDS at least."""
-    detections = sum(len(one.confidence) for one in found.classes.values())
+    detections = sum(len(one.confidence) for matched in found for one in matched.classes.values())
     return min(rounds, max(FEWEST_ROUNDS, WORK // max(detections, 1)))
 
 

@@ -128,6 +128,24 @@ def matches(truth: pd.DataFrame, predictions: pd.DataFrame, images: pd.DataFrame
     return gather(scenes(truth, predictions, images, classes), classes)
 
 
+def only(found: Matches, own: NDArray[np.bool_]) -> Matches:
+    """The matches at IoU 0.5 of the images (I,) that are `own`, without classes that they hold no box of: those have no AP."""
+    place = np.cumsum(own) - 1
+
+    def part(one: ClassMatches) -> ClassMatches:
+        kept = own[one.image]
+        sides = one.true[kept, :1], one.ignored[kept, :1], one.truths[own]
+        return ClassMatches(place[one.image[kept]], one.confidence[kept], one.rows[kept], *sides)
+
+    images = [image for image, inside in zip(found.image_ids, own, strict=True) if inside]
+    return Matches(images, {label: part(one) for label, one in found.classes.items() if one.truths[own].any()})
+
+
+def boxes_found(one: ClassMatches) -> NDArray[np.float64]:
+    """Boxes (I,) of the class that were found in each image, averaged over IOU_THRESHOLDS."""
+    return np.bincount(one.image, one.true.mean(axis=1), len(one.truths)).astype(np.float64)
+
+
 def average_precision(found: Matches, weights: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
     """COCO's average precision (C, 10), one row a class and one column an IoU threshold; nan for classes without boxes.
 

@@ -66,7 +66,7 @@ def box_intervals(
         tables = average_precisions(matched, weights)
         return np.column_stack([mean_of_known(tables), mean_of_known(tables[:, :, 0]), mean_of_known(tables[:, :, 5])])
 
-    fewer = rounds_for(matched, rounds)
+    fewer = rounds_for(rounds, matched)
     return {
         **_named(("map", "map50", "map75"), bootstrap(precisions, groups, fewer, seed)),
         **_named(("precision", "recall", "f1", "ar100"), bootstrap(shares, groups, rounds, seed)),

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.evaluate.intervals import share_interval
+from components.evaluate.detection_draws import mean_average_precision, mean_of_known, rounds_for
+from components.evaluate.detection_matches import Matches, only
+from components.evaluate.intervals import Values, bootstrap, share_interval
 from components.evaluate.pictures import new_figure, save
 
 SEVERITIES = 5
-COLUMNS = ["image_id", "corruption", "severity", "correct"]
+COLUMNS = ["image_id", "corruption", "severity", "found", "wanted"]
 CELL, CAPTION = 112, 16  # pixels
 Pixels = NDArray[np.uint8]
 
@@ -36,32 +38,59 @@ def severities(images: int, corruption: int) -> NDArray[np.int64]:
     return np.asarray((np.arange(images) + corruption) % SEVERITIES + 1)
 
 
-def of_classifier(found: pd.DataFrame, clean: Mapping[str, bool]) -> dict[str, Any]:
-    """The accuracy of the rows of COLUMNS, as `summary` says it, and low and high, the interval of the mean corruption error.
+def of_classifier(found: pd.DataFrame, clean: Mapping[str, bool], groups: Mapping[str, Any]) -> dict[str, Any]:
+    """The accuracy of the rows of COLUMNS, as `summary` says it, each with its interval.
 
-    `clean`: whether each image is right as it is, by image_id.
+    `clean`: whether each image is right as it is, by image_id; `groups`: the group of each.
     """
-    right = found["correct"].astype(np.float64)
-    rows = {}
-    for name, part in found.assign(correct=right).groupby("corruption", sort=False):
-        limits = share_interval(part["correct"].to_numpy(), part["image_id"].to_numpy())
-        means = part.groupby("severity")["correct"].mean()
+    rows, members = {}, found["image_id"].map(groups)
+    for name, part in found.groupby("corruption", sort=False):
+        limits = share_interval(part["found"].to_numpy(), members[part.index].to_numpy())
+        means = part.groupby("severity")["found"].mean()
         by_severity = [float(means.get(level, math.nan)) for level in range(1, SEVERITIES + 1)]
-        rows[str(name)] = {"value": float(part["correct"].mean()), "low": limits[0], "high": limits[1], "by_severity": by_severity}
+        rows[str(name)] = {"value": float(part["found"].mean()), "low": limits[0], "high": limits[1], "by_severity": by_severity}
     images = found["image_id"].unique()
-    told = summary("accuracy", len(images), float(np.mean([clean[image] for image in images])), rows)
-    low, high = share_interval((1.0 - right).to_numpy(), found["image_id"].to_numpy())
-    return {**told, "low": low, "high": high}
+    limits = share_interval(1.0 - found["found"].to_numpy(), members.to_numpy())
+    return summary("accuracy", len(images), float(np.mean([clean[image] for image in images])), rows, limits)
 
 
-def summary(measure: str, images: int, clean: float, corruptions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def of_detector(found: Mapping[str, Matches], clean: Matches, groups: NDArray[np.generic], rounds: int, seed: int) -> dict[str, Any]:
+    """AP50, as `summary` says it, each with its interval; found: by corruption, as each image is shown at its severity; groups (I,)."""
+    levels = [severities(len(groups), number) for number in range(len(found))]
+    cells = [
+        [(own, only(one, own)) for own in (np.ones(len(at), bool), *(at == level for level in range(1, SEVERITIES + 1)))]
+        for one, at in zip(found.values(), levels, strict=True)
+    ]
+
+    def values(weights: Values) -> Values:
+        """(R, corruptions, 1 + SEVERITIES): at all severities, then at each."""
+        every = [[mean_average_precision(part, weights[:, own]) for own, part in row] for row in cells]
+        return np.array(every).transpose(2, 0, 1)
+
+    def statistics(weights: Values) -> Values:
+        drawn = values(weights)
+        return np.column_stack([drawn[:, :, 0], 1.0 - mean_of_known(drawn[:, :, 1:])])
+
+    once = values(np.ones((1, len(groups))))[0]
+    limits = bootstrap(statistics, groups, rounds_for(rounds, *found.values()), seed).T.tolist()
+    rows = {
+        name: {"value": float(row[0]), "low": low, "high": high, "by_severity": row[1:].tolist()}
+        for name, row, (low, high) in zip(found, once, limits, strict=False)
+    }
+    whole = only(clean, np.ones(len(groups), bool))
+    as_they_are = float(mean_average_precision(whole, np.ones((1, len(groups))))[0])
+    return summary("map50", len(groups), as_they_are, rows, limits[-1])
+
+
+def summary(measure: str, images: int, clean: float, corruptions: dict[str, dict[str, Any]], limits: Sequence[float]) -> dict[str, Any]:
     """What the report says: `clean`, the measure (0..1) of the sampled images as they are, and for each of `corruptions` its
-    value over all severities and by_severity (5,). To this come mean_corruption_error, 1 - measure over all corruptions and
-    severities alike, and relative_corruption_error, how much of it the clean images have not.
+    value over all severities, low, high and by_severity (5,). To this come mean_corruption_error, 1 - measure over all
+    corruptions and severities alike, with its limits, low and high, and relative_corruption_error, how much of it the clean
+    images have not.
     """
     cells = np.array([row["by_severity"] for row in corruptions.values()], np.float64)
     error = 1.0 - float(np.nanmean(cells)) if np.isfinite(cells).any() else math.nan
-    means = {"mean_corruption_error": error, "relative_corruption_error": error - (1.0 - clean)}
+    means = {"mean_corruption_error": error, "low": limits[0], "high": limits[1], "relative_corruption_error": error - (1.0 - clean)}
     return {"measure": measure, "images": images, "clean": clean, **means, "corruptions": corruptions}
 
 

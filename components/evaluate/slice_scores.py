@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.evaluate.detection_draws import mean_average_precision, rounds_for
-from components.evaluate.detection_matches import ClassMatches, Matches
+from components.evaluate.detection_matches import Matches, only
 from components.evaluate.intervals import Values, bootstrap, share_interval
 from components.evaluate.worst import Bools, Search
 
@@ -27,28 +27,15 @@ def of_detector(found: Matches, groups: NDArray[np.generic], slices: tuple[list[
     names, inside = slices
     rows = []
     for name, own in zip(names, inside.T, strict=True):
-        part = _only(found, own)
+        part = only(found, own)
 
         def ap50(weights: Values, part: Matches = part) -> Values:
             return mean_average_precision(part, weights)[:, None]
 
-        low, high = bootstrap(ap50, groups[own], rounds_for(part, rounds), seed)[:, 0]
+        low, high = bootstrap(ap50, groups[own], rounds_for(rounds, part), seed)[:, 0]
         once = mean_average_precision(part, np.ones((1, int(own.sum()))))
         rows.append(_row(name, own, float(once[0]), (float(low), float(high))))
     return rows
-
-
-def _only(found: Matches, own: Bools) -> Matches:
-    """The matches at IoU 0.5 of the images (I,) that are `own`, without classes that they hold no box of: those have no AP."""
-    place = np.cumsum(own) - 1
-
-    def part(one: ClassMatches) -> ClassMatches:
-        kept = own[one.image]
-        sides = one.true[kept, :1], one.ignored[kept, :1], one.truths[own]
-        return ClassMatches(place[one.image[kept]], one.confidence[kept], one.rows[kept], *sides)
-
-    images = [image for image, inside in zip(found.image_ids, own, strict=True) if inside]
-    return Matches(images, {label: part(one) for label, one in found.classes.items() if one.truths[own].any()})
 
 
 def in_words(found: Search, least: int, measure: str) -> str:

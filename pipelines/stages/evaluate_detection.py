@@ -76,6 +76,8 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
         metrics["test"]["corruption_error"] = told["robustness"]["mean_corruption_error"]
     knobs, groups = settings.evaluate, dataset.part("test")["group_id"].to_numpy()
     limits = box_intervals(matched["test"], classes, seen.points, groups, knobs.rounds, settings.seed)
+    if told["robustness"]:
+        limits["corruption_error"] = (told["robustness"]["low"], told["robustness"]["high"])
     return Findings(metrics, results["test"]["per_class"], limits, told, latency_ms(model, shown, knobs.latency_images), memory)
 
 

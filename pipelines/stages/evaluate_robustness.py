@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from components.augment.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from components.data.tile_merging import merged
 from components.evaluate import robustness
-from components.evaluate.detection_matches import average_precision, matches
+from components.evaluate.detection_matches import boxes_found, matches
 from components.predict import detections, probabilities
 from components.train.examples import image_key
 from pipelines.stages.examples import Dataset
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 
-TYPES: dict[str, Any] = {"image_id": str, "corruption": str, "severity": np.int64, "correct": bool}
+TYPES: dict[str, Any] = {"image_id": str, "corruption": str, "severity": np.int64, "found": np.float64, "wanted": np.int64}
 NOTHING = pd.DataFrame({name: [] for name in robustness.COLUMNS}).astype(TYPES)
 AT_ONCE = 256  # pictures that are corrupted before they are shown
 
@@ -53,41 +53,39 @@ def of_classifier(settings: "Settings", model: Any, test: pd.DataFrame, known: t
     frames = []
     for name, levels, parts in _corrupted(shown):
         right = np.concatenate([probabilities(model, worse).argmax(axis=1) for _, worse in parts]) == truth[rows]
-        frames.append(pd.DataFrame({"image_id": images, "corruption": name, "severity": levels, "correct": right}))
+        frames.append(pd.DataFrame({"image_id": images, "corruption": name, "severity": levels, "found": right, "wanted": 1}))
     found = pd.concat(frames, ignore_index=True).astype(TYPES)
     found.to_parquet(folder / "corrupted.parquet", index=False)
     clean = dict(zip(images, (answers == truth)[rows].tolist(), strict=True))
-    return _told(robustness.of_classifier(found, clean), shown, folder)
+    groups = dict(zip(test["image_id"], test["group_id"], strict=True))
+    return _told(robustness.of_classifier(found, clean, groups), shown, folder)
 
 
 def of_detector(
     settings: "Settings", model: Any, dataset: Dataset, seen: tuple[Pixels, pd.DataFrame, list[str]], clean: pd.DataFrame, folder: Path
 ) -> dict[str, Any]:
-    """AP50 on the corrupted test images; seen: pixels of the tiles, the tiles, the classes; `clean`: what is found in them as they are."""
+    """Write corrupted.parquet and the pictures; seen: pixels of the tiles, the tiles, the classes; `clean`: found in them as they are."""
     pixels, tiles, classes = seen
-    NOTHING.to_parquet(folder / "corrupted.parquet", index=False)
     test = dataset.part("test")
     picked = robustness.chosen(test["group_id"].tolist(), settings.evaluate.robustness_images, settings.seed)
     if not len(picked):
+        NOTHING.to_parquet(folder / "corrupted.parquet", index=False)
         return {}
     images = test.iloc[picked].reset_index(drop=True)
     source = tiles["source_id" if "source_id" in tiles else "image_id"].map({name: row for row, name in enumerate(images["image_id"])})
     own = np.flatnonzero(source.notna())
     shown = _shown(pixels, images["image_id"].to_numpy(), source.to_numpy()[own].astype(np.int64), own)
     truth = dataset.boxes[dataset.boxes["image_id"].isin(images["image_id"])]
-
-    def ap50(found: pd.DataFrame, some: pd.DataFrame) -> float:
-        values = average_precision(matches(truth[truth["image_id"].isin(some["image_id"])], found, some, classes))[:, 0]
-        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-
-    rows = {}
-    part = tiles.iloc[own].reset_index(drop=True)
+    part, matched, frames = tiles.iloc[own].reset_index(drop=True), {}, []
     for number, (name, _, parts) in enumerate(_corrupted(shown)):
-        frames = [detections(model, worse, part.iloc[some], classes) for some, worse in parts]
-        found, at = merged(pd.concat(frames, ignore_index=True), part), robustness.severities(len(images), number)
-        by_severity = [ap50(found, images[at == level]) if (at == level).any() else float("nan") for level in SEVERITIES]
-        rows[name] = {"value": ap50(found, images), "by_severity": by_severity}
-    told = robustness.summary("map50", len(images), ap50(clean, images), rows)
+        found = merged(pd.concat([detections(model, worse, part.iloc[some], classes) for some, worse in parts], ignore_index=True), part)
+        matched[name] = matches(truth, found, images, classes)
+        of_class, at = matched[name].classes.values(), robustness.severities(len(images), number)
+        counts = {"found": sum(map(boxes_found, of_class)), "wanted": sum(one.truths for one in of_class)}
+        frames.append(pd.DataFrame({"image_id": images["image_id"], "corruption": name, "severity": at, **counts}))
+    pd.concat(frames, ignore_index=True).astype(TYPES).to_parquet(folder / "corrupted.parquet", index=False)
+    groups, as_they_are = images["group_id"].to_numpy(), matches(truth, clean, images, classes)
+    told = robustness.of_detector(matched, as_they_are, groups, settings.evaluate.rounds, settings.seed)
     return _told(told, shown, folder)
 
 

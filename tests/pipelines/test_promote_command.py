@@ -44,7 +44,7 @@ def made(paths: Paths, name: str, wrong: int, seed: int, test_digest: str = "t" 
 def write_corrupted(folder: Path, wrong: int) -> None:
     """Every fourth image under two corruptions, each at one severity; the first `wrong` of the 120 are wrong."""
     rows = [
-        {"image_id": f"image{index:03}", "corruption": name, "severity": index % 5 + 1, "correct": index >= wrong}
+        {"image_id": f"image{index:03}", "corruption": name, "severity": index % 5 + 1, "found": float(index >= wrong), "wanted": 1}
         for index in range(0, 120, 4)
         for name in ("blur", "noise")
     ]
