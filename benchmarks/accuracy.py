@@ -28,7 +28,7 @@ import numpy as np
 VALIDATION = 5000  # images
 RECIPE: dict[str, Any] = {
     "epochs": 100, "batch_size": 1024, "optimizer": "muon", "learning_rate": 0.02, "momentum": 0.6, "weight_decay": 0.0,
-    "schedule": "linear", "warmup_epochs": 0.0, "patience": 0, "keep": "last", "ema_decay": 0.0, "mixed_precision": "bfloat16",
+    "schedule": "linear", "warmup_epochs": 0.0, "patience": 0, "keep": "last", "ema_decay": 0.0, "mixed_precision": "auto",
     "label_smoothing": 0.2, "dropout": 0.0, "clip_norm": 0.0, "threads": 1,
 }  # fmt: skip
 POLICY = "shift"

@@ -29,6 +29,11 @@ def has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def is_emulated(policy: str) -> bool:
+    """Whether the device has no arithmetic for the policy's bfloat16, and takes several times as long as with float32."""
+    return policy == "mixed_bfloat16" and not has_bfloat16()
+
+
 def prepare(wanted: str, seed: int) -> str:
     """Make the process deterministic by `seed`, set the number format, and answer its policy's name."""
     for device in tf.config.list_physical_devices("GPU"):

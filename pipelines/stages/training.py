@@ -98,6 +98,8 @@ def prepare(paths: Paths, job: Job) -> Prepared:
     catalog.refuse_unknown(design)
     _refuse_train_size(model)
     policy = precision.prepare(config.mixed_precision, job.seed)
+    if precision.is_emulated(policy):
+        log.warning("%s: this device only emulates bfloat16, several times slower than float32: set mixed_precision: auto", model.name)
     flexible = replace(design, image_size=None) if model.train_size else design
     start = pretrained(paths, model.weights)
     digest = start.sha256 if start else None

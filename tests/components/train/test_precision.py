@@ -45,6 +45,20 @@ def test_a_named_format_is_taken_at_its_word(monkeypatch, wanted, policy):
     assert precision.choose(wanted) == policy
 
 
+@pytest.mark.parametrize(
+    ("flags", "policy", "emulated"),
+    [
+        ("avx2", "mixed_bfloat16", True),
+        ("avx512_bf16", "mixed_bfloat16", False),
+        ("avx2", "float32", False),
+        ("avx2", "mixed_float16", False),
+    ],
+)
+def test_bfloat16_that_the_cpu_cannot_multiply_is_told_from_the_rest(cpu, flags, policy, emulated):
+    cpu(flags)
+    assert precision.is_emulated(policy) is emulated
+
+
 def test_a_prepared_process_draws_the_same_numbers_and_has_the_policy(deterministic):
     drawn = []
     for seed in (3, 3, 4):
