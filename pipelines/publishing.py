@@ -32,7 +32,7 @@ def publish_model(paths: Paths, model: str, tags: dict[str, str]) -> str | None:
     if "skipped" in report:
         return None
     of_data = [paths.augment(report["task"]) / f"{name}.png" for name in ("samples", "preview")]
-    shown = [paths.train(model) / "curves.png", *of_data]
+    shown = [paths.train(model) / "curves.png", paths.train(model) / "batch.png", *of_data]
     pictures = [path for path in shown if path.is_file()]
     tracking = Tracking(paths)
     then = partial(data_change.attach, paths, tracking.store, report["task"])

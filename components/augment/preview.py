@@ -43,9 +43,9 @@ def sheet(examples: Sequence[Example], names: Sequence[str], augmenter: Augmente
     return page.pixels()
 
 
-def sample_sheet(examples: Sequence[Example], names: Sequence[str], title: str, columns: int = 8) -> Pixels:
-    """Images as they are, with their boxes, each over its name, under a title."""
-    size = min(_shown_size(max((len(example.pixels) for example in examples), default=LEAST)), LEAST)
+def sample_sheet(examples: Sequence[Example], names: Sequence[str], title: str, columns: int = 8, most: int = LEAST) -> Pixels:
+    """Images as they are, `most` pixels wide at most, with their boxes, each over its name, under a title."""
+    size = min(_shown_size(max((len(example.pixels) for example in examples), default=LEAST)), most)
     page = _Page(columns, max(1, -(-len(examples) // columns)), size, title, [])
     for number, (example, name) in enumerate(zip(examples, names, strict=True)):
         page.put(_fit(example, size), number % columns, number // columns, None)

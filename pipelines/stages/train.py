@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, settings: "Settings", name: str) -> None:
-    """Write outputs/train/<name>/: model.keras, model.json, history.csv and curves.png.
+    """Write outputs/train/<name>/: model.keras, model.json, history.csv, curves.png and batch.png, the first batch.
 
     A training that was interrupted goes on from its last checkpoint. SIGINT and SIGTERM save one and raise KeyboardInterrupt.
     A model whose dataset is absent leaves a model.json that says so, and empty files. Raises UsageError for an unknown model or
@@ -82,6 +82,7 @@ def _skip(folder: Path, name: str, reason: str) -> None:
     (folder / "model.keras").touch()
     history.to_csv(folder / "history.csv", index=False)
     draw_curves(history, 0, f"{name}: {reason}", folder / "curves.png")
+    draw_curves(history, 0, f"{name}: {reason}", folder / "batch.png")
     log.warning("%s skipped: %s", name, reason)
 
 
@@ -106,6 +107,7 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     log.info("%s: %s parameters, %s, %s", name, f"{network.count_params():,}", prepared.precision, devices)
     place = paths.checkpoints(name)
     batch_size.remember(paths, name, prepared.key)
+    _draw_batch(job, prepared, folder / "batch.png")
     outcome, rows, live = _fit(paths, job, prepared, (place, checkpoint_seconds))
     temperature = calibrate.temperature(prepared)
     serving = catalog.serving_model(network, prepared.design, temperature)
@@ -128,6 +130,16 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
         live.finish(digest)
     checkpoint.remove(place)
     batch_size.forget(paths, name)
+
+
+def _draw_batch(job: Job, prepared: Prepared, path: Path) -> None:
+    import cv2
+
+    from components.train.batch_picture import batch_sheet
+
+    title = f"{job.model.name}: the first batch, as the network is shown it"
+    sheet = batch_sheet(*prepared.batches[0].batch(0, 0), job.dataset.classes, title)
+    cv2.imwrite(str(path), sheet[:, :, ::-1])
 
 
 def in_words(boxes: "BoxCounts") -> str:

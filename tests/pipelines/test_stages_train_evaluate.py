@@ -120,7 +120,8 @@ def test_a_classifier_is_trained_and_measured_as_scikit_learn_measures(tmp_path:
     assert about["model_sha256"] == sha256(paths.train("tiny") / "model.keras")
     assert (about["classes"], about["params"]["epochs"], list(history["epoch"])) == (["class_0", "class_1"], 2, [0, 1])
     assert {"train/loss", "val/loss", "val/accuracy", "learning_rate"} <= set(history)
-    assert (paths.train("tiny") / "curves.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("curves.png", "batch.png"):
+        assert (paths.train("tiny") / name).read_bytes().startswith(b"\x89PNG")
 
     run_stage(paths, "evaluate", "tiny")
     found = report(paths.evaluate("tiny"))
@@ -178,7 +179,7 @@ def test_a_model_without_its_data_is_skipped_by_both_stages_and_says_so(tmp_path
     assert "tiny_yolo skipped: data/detection is absent" in caplog.text
     assert report(paths.evaluate("tiny_yolo")) == {"skipped": "data/detection is absent"}
     # Every output that dvc.yaml declares is there, or DVC would call the stage failed.
-    for name in ("model.keras", "model.json", "history.csv", "curves.png"):
+    for name in ("model.keras", "model.json", "history.csv", "curves.png", "batch.png"):
         assert (paths.train("tiny_yolo") / name).is_file()
     tables = ("predictions.parquet", "truth.parquet", "images.parquet", "slices.parquet", "corrupted.parquet")
     for name in ("report.json", "report.html", "metrics.json", *tables):
