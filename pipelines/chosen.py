@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from components.data.tiles import Tiling
+
 log = logging.getLogger(__name__)
 
 ALIASES = ("champion", "challenger", "previous")
@@ -40,17 +42,28 @@ class Chosen:
     def tiles(self, photograph: "NDArray[np.uint8]", name: str) -> "tuple[NDArray[np.uint8], pd.DataFrame]":
         """The squares (N, S, S, 3) of a photograph's tiles that a detector looks at, and the tiles (the images of `Tiles`)."""
         import numpy as np
+
+        windows, tiles = self.windows(photograph, name)
+        return np.stack([self.seen(window) for window in windows]), tiles
+
+    @property
+    def tiling(self) -> "Tiling":
+        """The tiles that the model looks at one by one."""
+        from pipelines.stages.examples import tiling_of
+
+        return tiling_of(self.report["params"])
+
+    def windows(self, photograph: "NDArray[np.uint8]", name: str) -> "tuple[list[NDArray[np.uint8]], pd.DataFrame]":
+        """A photograph's tiles (H, W, 3) as they are in it, the whole of it where the model has none, and the images of `Tiles`."""
         import pandas as pd
 
         from components.data.tiles import WINDOW, cut
-        from pipelines.stages.examples import tiling_of
 
         height, width = photograph.shape[:2]
         image = pd.DataFrame({"image_id": [name], "width": [width], "height": [height]})
         nothing = pd.DataFrame({"image_id": []})
-        tiles = cut(image, nothing, tiling_of(self.report["params"])).images
-        windows = tiles[WINDOW].to_numpy().tolist()
-        return np.stack([self.seen(photograph[top:bottom, left:right]) for left, top, right, bottom in windows]), tiles
+        tiles = cut(image, nothing, self.tiling).images
+        return [photograph[top:bottom, left:right] for left, top, right, bottom in tiles[WINDOW].to_numpy().tolist()], tiles
 
 
 def choose(paths: Paths, task: str, model: str) -> Chosen:

@@ -71,8 +71,11 @@ def export(paths: Paths, asked: Asked, *, as_json: bool) -> int:
     _refuse_missing(formats)
     chosen = choose(paths, asked.task, asked.model)
     places = {name: _place(paths, asked, chosen, name, form) for name, form in formats.items()}
-    pictures = _pictures(paths, asked)
+    pictures = _pictures(paths, asked, chosen)
     parts = taken_apart(load_model(chosen.path), _least(chosen, asked.confidence))
+    if chosen.tiling.size is not None:
+        told = "%s looks at tiles of %d pixels: give what is exported tiles, not whole photographs"
+        log.warning(told, chosen.report["model"], chosen.tiling.size)
     for name, form in formats.items():
         log.info("writing %s", places[name])
         _write(form, parts, places[name])
@@ -112,17 +115,19 @@ def _place(paths: Paths, asked: Asked, chosen: Chosen, name: str, form: "Format"
     return place
 
 
-def _pictures(paths: Paths, asked: Asked) -> "list[NDArray[np.uint8]]":
-    """Photographs to try the formats on: those that were named, else some of the task's data, all over the folder."""
+def _pictures(paths: Paths, asked: Asked, chosen: Chosen) -> "list[NDArray[np.uint8]]":
+    """Photographs, or tiles of them, to try the formats on: those that were named, else some of the task's data, all over the folder."""
     files = photographs.files(asked.images or [folder for folder in (paths.data / asked.task,) if folder.is_dir()])
     failed: list[str] = []
     step = max(1, len(files) // TRIED)
-    pictures = [pixels for _, pixels in photographs.read(files[::step][:TRIED], failed)]
+    pictures = [
+        window for name, pixels in photographs.read(files[::step][:TRIED], failed) for window in chosen.windows(pixels, str(name))[0]
+    ]
     for message in failed:
         log.warning("not read: %s", message)
     if not pictures:
         raise UsageError(f"there is no photograph to try the model on in data/{asked.task}: name some with --images")
-    return pictures
+    return pictures[:: -(-len(pictures) // TRIED)]
 
 
 def _least(chosen: Chosen, confidence: float | None) -> list[float]:
@@ -153,7 +158,15 @@ def _description(chosen: Chosen, parts: "Parts", name: str, form: "Format") -> d
         return {**told, "classes": classes, "input": given, "output": out}
     is_what = "x_min, y_min, x_max, y_max (0..1 of the photograph), confidence, class index; unused rows have class -1"
     out = {"name": "detections", "dtype": "float32", "shape": [batch, parts.suppression.max_detections, 6], "is": is_what}
-    return {**told, "classes": classes, "confidence_from": dict(zip(classes, parts.least, strict=True)), "input": given, "output": out}
+    tiles = {"tiles": chosen.tiling._asdict()} if chosen.tiling.size is not None else {}
+    return {
+        **told,
+        **tiles,
+        "classes": classes,
+        "confidence_from": dict(zip(classes, parts.least, strict=True)),
+        "input": given,
+        "output": out,
+    }
 
 
 def _tried(

@@ -1,5 +1,6 @@
 """`visionloop export` on tiny untrained networks."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -66,11 +67,42 @@ def test_a_detector_answers_boxes_from_the_confidence_that_was_asked(
     assert "unlike boxes" in told and "keras" in told and "saved_model" in told
 
 
+def test_what_looks_at_tiles_says_so_and_is_tried_on_tiles(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    evaluation = paths.evaluate("tiny_yolo") / "report.json"
+    whole = evaluation.read_text()
+    report = json.loads(whole)
+    report["params"] |= {"tile_size": 48, "tile_overlap": 0.25}
+    sizes = []
+    real = FORMATS["saved_model"]
+
+    def noting(path: Path):
+        run = real.load(path)
+
+        def noted(picture: np.ndarray) -> np.ndarray:
+            sizes.append(picture.shape)
+            return run(picture)
+
+        return noted
+
+    monkeypatch.setitem(FORMATS, "saved_model", dataclasses.replace(real, load=noting))
+    evaluation.write_text(json.dumps(report))
+    try:
+        assert (
+            cli.main(["export", "detection", "--model", "tiny_yolo", "--format", "saved_model", "--output", str(tmp_path / "t"), "--json"])
+            == 0
+        )
+    finally:
+        evaluation.write_text(whole)
+    assert set(sizes) == {(1, 48, 48, 3)} and json.loads(capsys.readouterr().out)["photographs"] in range(2, 9)
+    assert json.loads((tmp_path / "t.json").read_text())["tiles"] == {"size": 48, "overlap": 0.25}
+    assert "tiny_yolo looks at tiles of 48 pixels" in caplog.text
+
+
 def test_a_format_that_answers_otherwise_is_told_by_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import dataclasses
-
     wrong = dataclasses.replace(FORMATS["saved_model"], load=lambda path: lambda image: np.array([[0.8, 0.1, 0.1]], np.float32))
     monkeypatch.setitem(FORMATS, "saved_model", wrong)
     assert cli.main(["export", "classification", "--model", "tiny", "--format", "saved_model", "--json"]) == 1
