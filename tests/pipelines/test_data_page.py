@@ -17,8 +17,6 @@ from pipelines.report import svg
 from pipelines.report.data_page import SHOTS, by_code, write_page
 from tests.images import make_classification, make_detection_voc, write_png
 
-RNG = np.random.default_rng(0)
-
 
 class Page(HTMLParser):
     """Collects what a page loads, shows and how its elements nest."""
@@ -63,7 +61,7 @@ def dataset(tmp_path: Path) -> Path:
     root = make_classification(tmp_path / "flowers", classes=2, per_class=20, size=32)
     (root / "class_0" / "broken.png").write_bytes(b"<html>not found")
     write_png(root / "class_1" / "black.png", np.zeros((9, 9, 3), np.uint8))
-    write_png(root / "class_1" / "<script>alert(1)<script>.png", RNG.integers(0, 255, (9, 9, 3)).astype(np.uint8))
+    write_png(root / "class_1" / "<script>alert(1)<script>.png", np.random.default_rng(0).integers(0, 255, (9, 9, 3)).astype(np.uint8))
     return root
 
 

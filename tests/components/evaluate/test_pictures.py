@@ -6,8 +6,6 @@ import pytest
 
 from components.evaluate.pictures import confusion_picture, gallery, reliability_picture
 
-RNG = np.random.default_rng(0)
-
 
 def decoded(path) -> np.ndarray:
     assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -20,7 +18,7 @@ def colours(picture: np.ndarray, rgb: tuple[int, int, int], tolerance: int = 12)
 
 @pytest.mark.parametrize(("count", "least", "most"), [(1, 300, 600), (3, 300, 600), (50, 1500, 3000)])
 def test_a_confusion_matrix_grows_with_its_classes(tmp_path, count, least, most):
-    matrix = RNG.integers(0, 20, (count, count))
+    matrix = np.random.default_rng(0).integers(0, 20, (count, count))
     confusion_picture(matrix, [f"class {number}" for number in range(count)], "test", tmp_path / "c.png")
     height, width, _ = decoded(tmp_path / "c.png").shape
     assert least <= height <= width <= most
@@ -57,13 +55,13 @@ def test_a_wrong_caption_is_red_and_a_right_one_green(tmp_path):
     assert found["wrong"][1] > 8 and found["wrong"][0] == 0
 
 
-@pytest.mark.parametrize("count", [0, 1, 500])
-def test_a_reliability_diagram_is_drawn_for_any_number_of_predictions(tmp_path, count):
-    confidence = RNG.uniform(0, 1, count)
-    reliability_picture(confidence, RNG.uniform(0, 1, count) < confidence, 10, tmp_path / "r.png")
+@pytest.mark.parametrize(("right", "bars"), [([], False), ([False], False), ([True], True), ([True, False] * 250, True)])
+def test_a_reliability_diagram_is_drawn_for_any_number_of_predictions(tmp_path, right, bars):
+    confidence = np.random.default_rng(0).uniform(0, 1, len(right))
+    reliability_picture(confidence, np.array(right, bool), 10, tmp_path / "r.png")
     picture = decoded(tmp_path / "r.png")
     assert picture.shape[:2] == (360, 450)
-    assert (colours(picture, (70, 130, 180)) > 1000) == (count == 500)  # steel blue bars
+    assert (colours(picture, (70, 130, 180)) > 1000) == bars  # steel blue, as high as the share that is right
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path):
