@@ -1,5 +1,6 @@
 """Candidates as the train and evaluate stages leave them, made of almost nothing, for tests of what comes after."""
 
+import atexit
 import functools
 import json
 import shutil
@@ -29,6 +30,7 @@ def empty_store() -> Path:
     from mlflow import MlflowClient
 
     path = Path(tempfile.mkdtemp(prefix="visionloop-test-")) / "mlflow.db"
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
 
