@@ -17,17 +17,10 @@ from pipelines.paths import Paths
 from pipelines.pretrained import pinned, pins, pretrained
 from pipelines.registry import Registry, Version
 from pipelines.tracking import Tracking
-from tests.pipelines.fabricate import project, write_evaluation
+from tests.pipelines.fabricate import write_evaluation
 from tests.project import command, make_project
 
 CNN = Design(CLASSIFICATION, "cnn", 3, 16, 0.0)
-
-
-@pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return project(tmp_path / "project")
 
 
 def registered(paths: Paths, name: str) -> tuple[Any, Version]:

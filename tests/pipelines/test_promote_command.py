@@ -18,21 +18,9 @@ from pipelines.promote import promote
 from pipelines.registry import Registry
 from pipelines.rollback import rollback
 from pipelines.tracking import Tracking
-from tests.pipelines.fabricate import Made, classifier, project, settings, write_evaluation
+from tests.pipelines.fabricate import Made, classifier, settings, write_evaluation
 
 TASK = "classification"
-
-
-@pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return project(tmp_path / "project")
-
-
-@pytest.fixture
-def registry(paths: Paths) -> Registry:
-    return Registry(paths)
 
 
 def made(paths: Paths, name: str, wrong: int, seed: int, test_digest: str = "t" * 64, **metrics: float) -> Made:

@@ -12,19 +12,7 @@ from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
 from pipelines.rollback import rollback
 from pipelines.tracking import Tracking
-from tests.pipelines.fabricate import classifier, project
-
-
-@pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return project(tmp_path / "project")
-
-
-@pytest.fixture
-def registry(paths: Paths) -> Registry:
-    return Registry(paths)
+from tests.pipelines.fabricate import classifier
 
 
 def published(paths: Paths, registry: Registry, name: str, seed: int) -> Version:

@@ -14,14 +14,7 @@ from pipelines.digest import sha256
 from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
 from pipelines.rollback import Tried, rollback, try_out
-from tests.pipelines.fabricate import CLASSES, UNTRAINED_CLASSES, classifier, project, with_untrained
-
-
-@pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return project(tmp_path / "project")
+from tests.pipelines.fabricate import CLASSES, UNTRAINED_CLASSES, classifier, with_untrained
 
 
 def photographs(paths: Paths, count: int, side: int) -> pd.DataFrame:
