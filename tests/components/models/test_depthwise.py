@@ -8,6 +8,7 @@ import tensorflow as tf
 from components.models import depthwise
 from components.models.depthwise import DepthwiseConv2D
 from components.predict import load_model
+from components.train.precision import has_bfloat16
 
 SIZES = [(12, 12), (11, 12), (7, 9), (5, 5)]
 
@@ -39,9 +40,11 @@ def results(policy, size, **options):
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [3, 5, 7])
 def test_gradients_are_those_of_keras(kernel, stride, padding):
+    # bfloat16 keeps 8 bits; a CPU that emulates it rounds every partial sum of up to 49 to them, one that has it only the whole.
+    coarse = 2e-2 if has_bfloat16() else 5e-2
     for size in [size for size in SIZES if min(size) >= kernel]:
         options = {"kernel_size": kernel, "strides": stride, "padding": padding, "use_bias": False}
-        for policy, tolerance in (("float32", 1e-5), ("mixed_bfloat16", 2e-2)):
+        for policy, tolerance in (("float32", 1e-5), ("mixed_bfloat16", coarse)):
             for theirs, ours in zip(*results(policy, size, **options), strict=True):
                 theirs, ours = np.asarray(theirs), np.asarray(tf.cast(ours, tf.float32))
                 np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * np.abs(theirs).max())
