@@ -17,6 +17,7 @@ import multiprocessing
 import multiprocessing.connection
 import random
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -193,7 +194,8 @@ def play(tally: Tally, store: str, kind: str, rounds: int, promoters: int, kills
         for begun in range(0, rounds, ROUNDS_A_STORE):
             bench = Bench(*next(fresh), promoters, tally)
             try:
-                for _ in range(min(ROUNDS_A_STORE, rounds - begun)):
+                for number in range(begun, min(begun + ROUNDS_A_STORE, rounds)):
+                    print(f"\r{store}, {kind}: round {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
                     bench.round(kind, randomness, kills)
                 if kind == "promote":
                     bench.audit()
@@ -204,7 +206,7 @@ def play(tally: Tally, store: str, kind: str, rounds: int, promoters: int, kills
 def show(store: str, kind: str, tally: Tally, seconds: float) -> None:
     """A few lines."""
     count, free = tally.count, sorted(tally.free_after)
-    print(f"{store}, {kind}: {count['rounds']} rounds in {seconds:.0f} s")
+    print(f"\r{store}, {kind}: {count['rounds']} rounds in {seconds:.0f} s")
     names = ["worse model ends champion", "not linearizable"]
     if kind == "promote":
         names += ["double promotions", "faults of the ledger", "calls of promote", "killed in the lock", "promotions", "entries voided"]
