@@ -78,6 +78,16 @@ def test_a_detectors_error_is_that_of_coco_in_every_cell() -> None:
     assert told["low"] < told["mean_corruption_error"] < told["high"]
 
 
+@pytest.mark.parametrize("count", [1, 12])
+def test_of_images_without_boxes_nothing_is_known(count: int) -> None:
+    names = [f"i{at:02}" for at in range(count)]
+    images = pd.DataFrame({"image_id": names, "width": 100, "height": 100})
+    found = matches(boxes(names, 0.0).iloc[:0], boxes(names, 0.0).assign(confidence=0.5), images, ["crow", "tree"])
+    told = of_detector({"fog": found}, found, np.array(names), 100, 0)
+    numbers = [told["clean"], told["mean_corruption_error"], told["low"], told["corruptions"]["fog"]["value"]]
+    assert told["images"] == count and np.isnan(numbers).all()
+
+
 def test_the_pictures_hold_every_corruption(tmp_path) -> None:
     rows = {name: {"value": 0.5, "by_severity": [0.9, 0.8, 0.7, float("nan"), 0.1]} for name in ("fog", "noise")}
     severity_picture(summary("map50", 12, 0.9, rows, (0.1, 0.5)), tmp_path / "r.png")
