@@ -20,19 +20,12 @@ from pipelines.paths import Paths
 from pipelines.promote import promote
 from pipelines.registry import Registry
 from pipelines.tracking import Tracking
-from tests.pipelines.fabricate import classifier, project, settings
+from tests.pipelines.fabricate import classifier, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = "t = Tracking(Paths(Path(sys.argv[1])))"
 BEGIN = f"{OPEN}; run = t.start_candidate('classification', 'cnn', 'cnn', {{}}, {{}}); run.log_epoch(0, {{'loss': 1.0}})"
 IMPORTS = "import sys, time; from pathlib import Path; from pipelines.paths import Paths; from pipelines.tracking import Tracking"
-
-
-@pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return project(tmp_path / "project")
 
 
 @pytest.fixture

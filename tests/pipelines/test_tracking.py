@@ -19,14 +19,12 @@ from pipelines.paths import Paths
 from pipelines.tracking import Tracking
 from pipelines.tracking.lease import Renewal
 from pipelines.tracking.once import once
-from tests.pipelines.fabricate import CLASSES, classifier, project
+from tests.pipelines.fabricate import CLASSES, classifier
 
 
 @pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return project(tmp_path / "a project with #5% odd name")
+def project_name() -> str:
+    return "a project with #5% odd name"
 
 
 @pytest.fixture
