@@ -206,7 +206,7 @@ def play(tally: Tally, store: str, kind: str, rounds: int, promoters: int, kills
 def show(store: str, kind: str, tally: Tally, seconds: float) -> None:
     """A few lines."""
     count, free = tally.count, sorted(tally.free_after)
-    print(f"\r{store}, {kind}: {count['rounds']} rounds in {seconds:.0f} s")
+    print(f"{store}, {kind}: {count['rounds']} rounds in {seconds:.0f} s")
     names = ["worse model ends champion", "not linearizable"]
     if kind == "promote":
         names += ["double promotions", "faults of the ledger", "calls of promote", "killed in the lock", "promotions", "entries voided"]
@@ -237,6 +237,7 @@ def main() -> None:
                 play(tally, store, kind, rounds, arguments.promoters, kills, arguments.seed)
             finally:  # interrupted, it tells what it has seen
                 if rounds:
+                    print(file=sys.stderr)  # below the line of progress
                     show(store, kind, tally, time.monotonic() - start)
 
 

@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from components.data.tables import CLASSIFICATION
-from components.evaluate.falls import Kind, Part, falls
+from components.evaluate.falls import CORRUPTED, Kind, Part, falls
 from components.gate import Gate
 from components.promote import Falls
 from pipelines.evidence import detected, same_images, test_rows
 
 OF_CLASS = "class: "  # slices that are classes: the guard of recall is theirs
-SLICES, CORRUPTED = "slices.parquet", "corrupted.parquet"
+SLICES, CORRUPTED_TABLE = "slices.parquet", "corrupted.parquet"
 
 Values = NDArray[np.float64]
 Measured = tuple[NDArray[Any], list[Part]]  # the group of each test image, (images,), and what is guarded
@@ -62,11 +62,9 @@ def _no_corruptions(candidate: Path, champion: Path) -> str:
 
 def _corrupted(folder: Path) -> set[Any]:
     """What was shown: image, corruption and severity."""
-    from components.evaluate.robustness import COLUMNS
-
-    path = folder / CORRUPTED
+    path = folder / CORRUPTED_TABLE
     table = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
-    return set(table[COLUMNS[:3]].itertuples(index=False, name=None)) if set(COLUMNS) <= set(table) else set()
+    return set(table[CORRUPTED[:3]].itertuples(index=False, name=None)) if set(CORRUPTED) <= set(table) else set()
 
 
 def _of_classifier(gate: Gate, candidate: Path, champion: Path) -> Measured:
@@ -115,7 +113,7 @@ def _members(gate: Gate, folder: Path, images: "pd.Series[str]") -> Iterator[tup
 
 def _corruptions(candidate: Path, champion: Path, images: "pd.Series[str]") -> Iterator[Part]:
     """One part a corruption and one of all together: the mean over the severities at which an image was shown."""
-    theirs, ours = (pd.read_parquet(folder / CORRUPTED) for folder in (champion, candidate))
+    theirs, ours = (pd.read_parquet(folder / CORRUPTED_TABLE) for folder in (champion, candidate))
     every = [table.assign(corruption="of every kind") for table in (theirs, ours)]
     for both in ((theirs, ours), every):
         means = [table.groupby(["corruption", "image_id"])[["found", "wanted"]].mean() for table in both]

@@ -19,7 +19,7 @@ from pipelines.locks import promoters_lock
 from pipelines.paths import Paths
 from pipelines.tracking.live import MODEL, MODEL_SHA256
 from pipelines.tracking.once import once
-from pipelines.tracking.publish import EVALUATION, LOGGED_MODEL, NOTE
+from pipelines.tracking.publish import EVALUATION, LOGGED_MODEL, NOTE, REQUEST_SECONDS, RETRIES
 from pipelines.tracking.store import Store, open_store, patience, service
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ ROLLED_BACK = "visionloop.rolled_back"
 TURN, SETTLED = "visionloop.turn", "visionloop.settled"  # of a registered model: who may move its aliases, what was applied last
 REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
 LOCK_SECONDS = 300.0
-REQUEST_SECONDS, RETRIES = 30, 2
 REMEDY = "The champion is unchanged; check the store and run the command again"
 
 

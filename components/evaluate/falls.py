@@ -16,6 +16,7 @@ from components.evaluate.compare import effective_groups, group_numbers, resampl
 from components.evaluate.intervals import share
 
 Kind = Literal["class", "slice", "corruption"]
+CORRUPTED = ["image_id", "corruption", "severity", "found", "wanted"]  # columns of a table of corrupted images
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from components.evaluate.intervals import Values, bootstrap, share_interval
 from components.evaluate.pictures import new_figure, save
 
 SEVERITIES = 5
-COLUMNS = ["image_id", "corruption", "severity", "found", "wanted"]
 CELL, CAPTION = 112, 16  # pixels
 Pixels = NDArray[np.uint8]
 
@@ -39,7 +38,7 @@ def severities(images: int, corruption: int) -> NDArray[np.int64]:
 
 
 def of_classifier(found: pd.DataFrame, clean: Mapping[str, bool], groups: Mapping[str, Any]) -> dict[str, Any]:
-    """The accuracy of the rows of COLUMNS, as `summary` says it, each with its interval.
+    """The accuracy of the rows of CORRUPTED, as `summary` says it, each with its interval.
 
     `clean`: whether each image is right as it is, by image_id; `groups`: the group of each.
     """
@@ -72,14 +71,14 @@ def of_detector(found: Mapping[str, Matches], clean: Matches, groups: NDArray[np
         return np.column_stack([drawn[:, :, 0], 1.0 - mean_of_known(drawn[:, :, 1:])])
 
     once = values(np.ones((1, len(groups))))[0]
-    limits = bootstrap(statistics, groups, rounds_for(rounds, *found.values()), seed).T.tolist()
+    *of_each, of_mean = bootstrap(statistics, groups, rounds_for(rounds, *found.values()), seed).T.tolist()
     rows = {
         name: {"value": float(row[0]), "low": low, "high": high, "by_severity": row[1:].tolist()}
-        for name, row, (low, high) in zip(found, once, limits, strict=False)
+        for name, row, (low, high) in zip(found, once, of_each, strict=True)
     }
     whole = only(clean, np.ones(len(groups), bool))
     as_they_are = float(mean_average_precision(whole, np.ones((1, len(groups))))[0])
-    return summary("map50", len(groups), as_they_are, rows, limits[-1])
+    return summary("map50", len(groups), as_they_are, rows, of_mean)
 
 
 def summary(measure: str, images: int, clean: float, corruptions: dict[str, dict[str, Any]], limits: Sequence[float]) -> dict[str, Any]:

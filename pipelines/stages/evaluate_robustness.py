@@ -13,6 +13,7 @@ from components.augment.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from components.data.tile_merging import merged
 from components.evaluate import robustness
 from components.evaluate.detection_matches import boxes_found, matches
+from components.evaluate.falls import CORRUPTED
 from components.predict import detections, probabilities
 from components.train.examples import image_key
 from pipelines.stages.examples import Dataset
@@ -24,7 +25,7 @@ Pixels = NDArray[np.uint8]
 
 
 TYPES: dict[str, Any] = {"image_id": str, "corruption": str, "severity": np.int64, "found": np.float64, "wanted": np.int64}
-NOTHING = pd.DataFrame({name: [] for name in robustness.COLUMNS}).astype(TYPES)
+NOTHING = pd.DataFrame({name: [] for name in CORRUPTED}).astype(TYPES)
 AT_ONCE = 256  # pictures that are corrupted before they are shown
 
 

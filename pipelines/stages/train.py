@@ -81,8 +81,8 @@ def _skip(folder: Path, name: str, reason: str) -> None:
     write_json(folder / "model.json", {"skipped": reason})
     (folder / "model.keras").touch()
     history.to_csv(folder / "history.csv", index=False)
-    draw_curves(history, 0, f"{name}: {reason}", folder / "curves.png")
-    draw_curves(history, 0, f"{name}: {reason}", folder / "batch.png")
+    for picture in ("curves.png", "batch.png"):
+        draw_curves(history, 0, f"{name}: {reason}", folder / picture)
     log.warning("%s skipped: %s", name, reason)
 
 
@@ -135,10 +135,10 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
 def _draw_batch(job: Job, prepared: Prepared, path: Path) -> None:
     import cv2
 
-    from components.train.batch_picture import batch_sheet
+    from components.train.batch_picture import SHOWN, batch_sheet
 
     title = f"{job.model.name}: the first batch, as the network is shown it"
-    sheet = batch_sheet(*prepared.batches[0].batch(0, 0), job.dataset.classes, title)
+    sheet = batch_sheet(*prepared.batches[0].batch(0, 0, slice(SHOWN)), job.dataset.classes, title)
     cv2.imwrite(str(path), sheet[:, :, ::-1])
 
 
