@@ -23,7 +23,7 @@ from pipelines.tracking.publish import EVALUATION, LOGGED_MODEL, NOTE, REQUEST_S
 from pipelines.tracking.store import Store, open_store, patience, service
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 Alias = Literal["champion", "challenger", "previous"]
 
@@ -210,8 +210,7 @@ class Registry:
 
     def _take_turn(self, task: str, held: Callable[[], None]) -> Callable[[], None]:
         """Number this turn in the registry; what is answered raises as soon as the lock was lost or a later turn was taken."""
-        self._registered_model(task)
-        turn = int(self._tags(task).get(TURN, "0")) + 1
+        turn = int(self._registered_model(task).tags.get(TURN, "0")) + 1
         self.store.client.set_registered_model_tag(NAMES[task], TURN, str(turn))
 
         def fence() -> None:
@@ -234,15 +233,17 @@ class Registry:
     def _service(self) -> Any:
         return _patient(self.store.uri)
 
-    def _registered_model(self, task: str) -> None:
+    def _registered_model(self, task: str) -> "RegisteredModel":
+        """The task's registered model, made when there is none."""
         from mlflow.exceptions import MlflowException
 
         try:
-            self.store.client.get_registered_model(NAMES[task])
+            return self.store.client.get_registered_model(NAMES[task])
         except MlflowException as error:
             if not _says_absent(error):
                 raise
-            self.store.client.create_registered_model(NAMES[task], description=f"The {NAMES[task]} of this project; `champion` serves.")
+            about = f"The {NAMES[task]} of this project; `champion` serves."
+            return self.store.client.create_registered_model(NAMES[task], description=about)
 
     def _same(self, task: str, digest: str) -> "ModelVersion | None":
         """The oldest version of the same weights."""

@@ -1,9 +1,11 @@
 """Put the previous champion back, after it was seen to work: its bytes, its loading, and its answers to images it has answered before."""
 
+import gc
 import itertools
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,27 +52,40 @@ def rollback(registry: Registry, paths: Paths, task: str) -> dict[str, Any]:
     The version rolled back from is not promoted again until it is rolled back to. Raises UsageError when there is no
     previous champion, DataError when it is damaged, does not load or answers other than it did: nothing has changed then.
     """
-    previous = _previous(registry, task)
-    with tempfile.TemporaryDirectory() as folder:
+    _, previous = _both(registry, task)
+    with _no_collecting(), tempfile.TemporaryDirectory() as folder:
         tried = try_out(registry, paths, task, previous, Path(folder))
-    with registry.promoting(task) as completed:
-        if completed is not None and completed["event"] == "rollback":
-            return completed  # the one that was cut short is what was asked for
-        champion = registry.at(task, "champion")
-        if completed is not None or champion is None or _previous(registry, task).number != previous.number:
-            raise UsageError(f"the {NAMES[task]} changed meanwhile: look at `visionloop history {task}`, then run it again")
-        why = f"rolled back by hand from version {champion.number} ({champion.model}) to version {previous.number} ({previous.model})"
-        moved = {"from": champion.named(), "to": previous.named(), "reasons": [why, f"version {previous.number} {tried.told()}"]}
-        entry = acts.record(registry, {"task": task, "event": "rollback", **moved})
-        acts.apply(registry, entry)
-        return entry
+        with registry.promoting(task) as completed:
+            if completed is not None and completed["event"] == "rollback":
+                return completed  # the one that was cut short is what was asked for
+            champion, now = _both(registry, task)
+            if completed is not None or now.number != previous.number:
+                raise UsageError(f"the {NAMES[task]} changed meanwhile: look at `visionloop history {task}`, then run it again")
+            why = f"rolled back by hand from version {champion.number} ({champion.model}) to version {previous.number} ({previous.model})"
+            moved = {"from": champion.named(), "to": previous.named(), "reasons": [why, f"version {previous.number} {tried.told()}"]}
+            entry = acts.record(registry, {"task": task, "event": "rollback", **moved})
+            acts.apply(registry, entry)
+            return entry
 
 
-def _previous(registry: Registry, task: str) -> Version:
-    previous = registry.at(task, "previous")
-    if previous is None or registry.at(task, "champion") is None:
+def _both(registry: Registry, task: str) -> tuple[Version, Version]:
+    """The champion and the previous one."""
+    champion, previous = registry.at(task, "champion"), registry.at(task, "previous")
+    if previous is None or champion is None:
         raise UsageError(f"there is no previous {NAMES[task]} to roll back to; `visionloop history {task}` shows what happened")
-    return previous
+    return champion, previous
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Walking all objects of TensorFlow and a model just loaded, in search of garbage, would double the time of a rollback."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def try_out(registry: Registry, paths: Paths, task: str, version: Version, folder: Path) -> Tried:
