@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from components.models.export.formats import Format, Run
-    from components.models.export.graph import Parts
+    from components.models.export.graph import Answer, Parts
 
 log = logging.getLogger(__name__)
 
@@ -174,14 +174,13 @@ def _tried(
 ) -> tuple[list[Row], int]:
     """A row for the model itself and one a format; and how many answers were compared, boxes or photographs."""
     from components.models.export import parity
+    from components.models.export.graph import as_saved
 
     with silent_stderr():
-        runs = {ORIGINAL: _original(parts), **{name: form.load(places[name]) for name, form in formats.items()}}
+        runs = {ORIGINAL: _run(as_saved(parts)), **{name: form.load(places[name]) for name, form in formats.items()}}
         expected = [runs[ORIGINAL](picture[None]) for picture in pictures]
-        unlike = {
-            name: [_unlike(parts, rows, runs[name](picture[None])) for rows, picture in zip(expected, pictures, strict=True)]
-            for name in formats
-        }
+        found = {name: [runs[name](picture[None]) for picture in pictures] for name in formats}
+        unlike = _unlike(parts, pictures, expected, found)
         took = parity.milliseconds(runs, pictures)
     total = len(pictures) if parts.suppression is None else int(sum((rows[..., 5] >= 0).sum() for rows in expected))
     rows = [Row(ORIGINAL, str(chosen.path), round(chosen.path.stat().st_size / 1e6, 2), round(took[ORIGINAL], 2))]
@@ -192,22 +191,35 @@ def _tried(
     return rows, total
 
 
-def _original(parts: "Parts") -> "Run":
+def _run(answer: "Answer") -> "Run":
     import numpy as np
     import tensorflow as tf
 
-    from components.models.export.graph import as_saved
-
-    function = tf.function(as_saved(parts), input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
+    function = tf.function(answer, input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
     return lambda image: np.asarray(next(iter(function(tf.constant(image)).values())))
 
 
-def _unlike(parts: "Parts", expected: "NDArray[np.float32]", found: "NDArray[np.float32]") -> tuple[int, float]:
+def _unlike(
+    parts: "Parts",
+    pictures: "list[NDArray[np.uint8]]",
+    expected: "list[NDArray[np.float32]]",
+    found: "dict[str, list[NDArray[np.float32]]]",
+) -> dict[str, list[tuple[int, float]]]:
+    """By format, of each picture how many answers are unlike the model's, and the largest difference."""
     from components.models.export import parity
+    from components.models.export.graph import unsuppressed
 
     if parts.suppression is None:
-        return parity.unlike_probabilities(expected, found)
-    return parity.unlike_boxes(expected[0], found[0], parts.least)
+        return {name: [parity.unlike_probabilities(*two) for two in zip(expected, rows, strict=True)] for name, rows in found.items()}
+    every, iou = _run(unsuppressed(parts)), parts.suppression.iou_threshold
+    candidates = [every(picture[None])[0] for picture in pictures]
+    return {
+        name: [
+            parity.unlike_boxes(ours[0], theirs[0], parts.least, known, iou)
+            for ours, theirs, known in zip(expected, rows, candidates, strict=True)
+        ]
+        for name, rows in found.items()
+    }
 
 
 def _show(answer: dict[str, Any]) -> None:

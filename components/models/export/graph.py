@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from components.models.detectors.inference import Detections
 from components.models.export.resize import cropped, letterbox_place, letterboxed
-from components.models.layers import Letterbox, ResizeCrop
+from components.models.layers import Letterbox, ResizeCrop, letterbox_geometry
 
 Answer = Callable[[Any], dict[str, Any]]
 
@@ -60,6 +60,13 @@ def as_saved(parts: Parts) -> Answer:
     return parts.answer(parts.resize, parts.suppression)
 
 
+def unsuppressed(parts: Parts) -> Answer:
+    """The same for a detector whose boxes all stay, (B, A x C, 6): what suppression chooses from."""
+    layer = parts.suppression
+    assert layer is not None
+    return parts.answer(parts.resize, partial(_every_box, layer))
+
+
 def without_antialias(parts: Parts) -> Answer:
     """The same for ONNX, which has suppression and lacks the resize."""
     return parts.answer(_resize(parts), parts.suppression)
@@ -69,6 +76,15 @@ def of_one_photograph(parts: Parts) -> Answer:
     """The same for LiteRT, which lacks the resize and suppresses in one photograph only: (1, H, W, 3) uint8 -> (1, C) or (1, K, 6)."""
     layer = parts.suppression
     return parts.answer(_resize(parts), None if layer is None else partial(suppressed_in_one, layer))
+
+
+def _every_box(layer: Detections, inputs: list[Any]) -> Any:
+    boxes, scores, photographs = inputs
+    count, anchors, labels = tf.shape(scores)[0], scores.shape[1], scores.shape[2]
+    classes = tf.tile(tf.range(labels, dtype=tf.float32)[None], [count, anchors])
+    shape = tf.shape(photographs)
+    place = letterbox_geometry(shape[1], shape[2], layer.size)
+    return layer.rows(tf.repeat(boxes, labels, axis=1), tf.reshape(scores, (count, -1)), classes, place)
 
 
 def _resize(parts: Parts) -> Callable[[Any], Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from components.models.detectors.assign import pairwise_iou
 from components.models.export.formats import Run
 
 TOLERANCE = 0.01  # of a probability, of a confidence, or of the photograph's side
@@ -20,27 +21,53 @@ def unlike_probabilities(expected: Answers, found: Answers) -> tuple[int, float]
     return int((apart > TOLERANCE).sum()), float(apart.max(initial=0.0))
 
 
-def unlike_boxes(expected: Answers, found: Answers, least: Sequence[float]) -> tuple[int, float]:
+def unlike_boxes(expected: Answers, found: Answers, least: Sequence[float], candidates: Answers, iou: float) -> tuple[int, float]:
     """How many detections of one photograph (K, 6), rows as `Detections` answers them, one has and the other has not.
 
     A box has its like when one of the same class differs in no corner (0..1 of the photograph) nor in confidence by
     more than the tolerance. A box that is as near to its class' value in `least`, where it begins to be answered, may be
-    missing. Also answers the largest difference between a box and its like.
+    missing. Of two equally confident boxes that overlap by more than `iou`, suppression may leave either: found may have
+    another one than expected has, if the model has it among its `candidates` (M, 6) before suppression. Also answers the
+    largest difference between a box and its like.
     """
     ours, theirs = (rows[rows[:, 5] >= 0] for rows in (expected, found))
-    apart = np.abs(ours[:, None, :5] - theirs[None, :, :5]).max(axis=2)
-    apart[ours[:, None, 5] != theirs[None, :, 5]] = np.inf
+    apart = _apart(ours, theirs)
     left, largest = set(range(len(theirs))), 0.0
-    alone = []
+    lost = []
     for row, distances in zip(ours, apart, strict=True):
         near = min(left, key=lambda number: distances[number], default=None)
         if near is None or distances[near] > TOLERANCE:
-            alone.append(row)
+            lost.append(row)
         else:
             left.remove(near)
             largest = max(largest, float(distances[near]))
-    alone += [theirs[number] for number in left]
+    alone = _without_ties(lost, [theirs[number] for number in sorted(left)], candidates, iou)
     return sum(row[4] > least[int(row[5])] + TOLERANCE for row in alone), largest
+
+
+def _apart(ours: Answers, theirs: Answers) -> Answers:
+    """The largest difference of any two boxes (K, 6) and (L, 6) in corners and confidence, infinite between classes: (K, L)."""
+    apart: Answers = np.abs(ours[:, None, :5] - theirs[None, :, :5]).max(axis=2)
+    apart[ours[:, None, 5] != theirs[None, :, 5]] = np.inf
+    return apart
+
+
+def _without_ties(lost: list[Answers], gained: list[Answers], candidates: Answers, iou: float) -> list[Answers]:
+    """Those boxes of both that are no two of which suppression may leave either."""
+    known = [row for row in gained if (_apart(row[None], candidates) <= TOLERANCE).any()]
+    alone = [row for row in gained if not (_apart(row[None], candidates) <= TOLERANCE).any()]
+    for row in lost:
+        tie = next((number for number, other in enumerate(known) if _are_tied(row, other, iou)), None)
+        if tie is None:
+            alone.append(row)
+        else:
+            known.pop(tie)
+    return alone + known
+
+
+def _are_tied(one: Answers, other: Answers, iou: float) -> bool:
+    overlap = float(pairwise_iou(one[None, :4], other[None, :4])[0, 0])
+    return bool(one[5] == other[5] and abs(one[4] - other[4]) <= TOLERANCE and overlap > iou)
 
 
 def milliseconds(runs: Mapping[str, Run], photographs: Sequence[NDArray[np.uint8]]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_images
 from components.data.tables import CLASSIFICATION, DETECTION
 from components.models import catalog
 from components.models.export.formats import FORMATS
-from components.models.export.graph import taken_apart
+from components.models.export.graph import taken_apart, unsuppressed
 from components.models.export.parity import unlike_boxes, unlike_probabilities
 from tests.pipelines.fabricate import spread_scores
 
@@ -73,10 +73,23 @@ def test_a_detector_finds_the_same_boxes_from_each_class_own_confidence_on(detec
         found = run(photograph)
         labels += expected[:, 5].tolist()
         assert found.shape == (1, 100, 6) and len(expected) < 100
-        assert unlike_boxes(expected, found[0], LEAST) == (0, pytest.approx(0, abs=2e-3))
+        assert unlike_boxes(expected, found[0], LEAST, expected, 0.45) == (0, pytest.approx(0, abs=2e-3))
     assert len(labels) > 10 and set(labels) == {0, 1, 2}
     if FORMATS[name].batch is None:
         both = run(np.concatenate(PHOTOGRAPHS[:2]))
         np.testing.assert_allclose(both[1], run(PHOTOGRAPHS[1])[0], atol=1e-4)
     if name == "tflite":  # operations of TensorFlow would need a runtime of a hundred megabytes that phones do not have
         assert b"Flex" not in place.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_before_suppression_are_all_boxes_that_stay_and_those_that_they_overlap(detector):
+    every = unsuppressed(taken_apart(detector, (0.0,) * 3))
+    for photograph in PHOTOGRAPHS:
+        kept = np.asarray(detector(photograph))[0]
+        kept = kept[kept[:, 5] >= 0]
+        candidates = np.asarray(every(photograph)["detections"])[0]
+        apart = np.abs(kept[:, None] - candidates[None]).max(axis=2)
+        assert len(candidates) == 3 * 189 and (apart.min(axis=1) < 1e-6).all()  # 12 x 12 + 6 x 6 + 3 x 3 anchors
+        assert (candidates[:, 5] >= 0).sum() > len(kept)

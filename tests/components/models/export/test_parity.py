@@ -36,7 +36,26 @@ def moved(box: tuple[float, ...], by: float) -> tuple[float, ...]:
     ],
 )
 def test_boxes_are_alike_or_counted(expected, found, count, largest):
-    assert unlike_boxes(expected, found, LEAST) == (count, pytest.approx(largest, abs=1e-6))
+    assert unlike_boxes(expected, found, LEAST, expected, 0.45) == (count, pytest.approx(largest, abs=1e-6))
+
+
+TWIN = (0.1, 0.15, 0.3, 0.45, 0.9, 0)  # overlaps TREE by 0.05 of 0.07: 5/7
+
+
+@pytest.mark.parametrize(
+    ("found", "candidates", "count"),
+    [
+        (rows(TWIN), rows(TREE, TWIN), 0),  # suppression left the other of two that are tied
+        (rows(TWIN), rows(TREE), 2),  # which the model itself never found
+        (rows(TWIN, OTHER), rows(TREE, TWIN), 1),
+        (rows(TREE, TWIN), rows(TREE, TWIN), 1),  # none was suppressed
+        (rows((*TWIN[:4], 0.85, 0)), rows(TREE, (*TWIN[:4], 0.85, 0)), 2),  # the less confident is the one to go
+        (rows((*TWIN[:5], 1)), rows(TREE, (*TWIN[:5], 1)), 2),  # classes are suppressed by themselves
+        (rows((0.25, 0.1, 0.45, 0.4, 0.9, 0)), rows(TREE, (0.25, 0.1, 0.45, 0.4, 0.9, 0)), 2),  # both should have stayed
+    ],
+)
+def test_of_two_boxes_that_are_tied_either_may_be_left(found, candidates, count):
+    assert unlike_boxes(rows(TREE), found, LEAST, candidates, 0.45)[0] == count
 
 
 def test_probabilities_are_alike_or_counted():
