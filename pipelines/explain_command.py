@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Pixels = NDArray[np.uint8]
+    Image = tuple[str, Pixels]
+
 SIDE = 360  # pixels, of a photograph under heat
 CHANNELS, ALONE, COLUMNS, LAYERS = 24, 64, 8, 6
 
@@ -75,26 +78,43 @@ def _refuse_class(label: str | None, chosen: Chosen) -> None:
         raise UsageError(f"{chosen.report['model']} knows no class {label!r}; {hint}")
 
 
-def _one(
-    network: "keras.Model", chosen: Chosen, image: "tuple[str, NDArray[np.uint8]]", question: Question, folder: Path
-) -> dict[str, Any]:
+def _one(network: "keras.Model", chosen: Chosen, image: "Image", question: Question, folder: Path) -> dict[str, Any]:
     """Write one photograph's pictures; answer what they show and where they lie."""
     from components.explain import pictures
     from components.explain.trace import trace
 
-    name, pixels = image[0], chosen.seen(image[1])
-    told = _heat(network, chosen, (name, pixels), question, folder) if chosen.report["task"] == CLASSIFICATION else {}
+    name = image[0]
+    if chosen.report["task"] == CLASSIFICATION:
+        pixels = chosen.seen(image[1])
+        told, what = _heat(network, chosen, (name, pixels), question, folder), "as the network sees it"
+    else:
+        pixels, tile = surest_tile(network, chosen, image)
+        told, what = ({"tile": tile}, "the surest tile") if tile else ({}, "as the network sees it")
     done = trace(network, pixels[None])
     steps, count = ([done.named(question.layer)], ALONE) if question.layer else (done.by_size(LAYERS), CHANNELS)
-    panels = [pictures.photograph_panel(pixels, "as the network sees it"), *(pictures.map_panel(step, count, COLUMNS) for step in steps)]
+    panels = [pictures.photograph_panel(pixels, what), *(pictures.map_panel(step, count, COLUMNS) for step in steps)]
     maps = folder / f"{name}.feature_maps.png"
     pictures.draw_panels(panels, f"{name}: feature maps of {chosen.report['model']}", maps)
     return {**told, "feature_maps": str(maps)}
 
 
-def _heat(
-    network: "keras.Model", chosen: Chosen, image: "tuple[str, NDArray[np.uint8]]", question: Question, folder: Path
-) -> dict[str, Any]:
+def surest_tile(network: "keras.Model", chosen: Chosen, image: "Image") -> "tuple[Pixels, list[int] | None]":
+    """Of the tiles that a detector looks at, the square of that with the surest box, and left, top, right, bottom of it in pixels.
+
+    None for a photograph that is seen whole.
+    """
+    from components.data.tiles import WINDOW
+    from components.predict import detections
+
+    squares, tiles = chosen.tiles(image[1], image[0])
+    if len(squares) == 1:
+        return squares[0], None
+    found = detections(network, squares, tiles, chosen.report["classes"])
+    number = int((tiles["image_id"] == found["image_id"].iloc[int(found["confidence"].argmax())]).argmax()) if len(found) else 0
+    return squares[number], [int(corner) for corner in tiles[WINDOW].iloc[number]]
+
+
+def _heat(network: "keras.Model", chosen: Chosen, image: "Image", question: Question, folder: Path) -> dict[str, Any]:
     """Write the Grad-CAM of the class that was asked for, or predicted."""
     import numpy as np
 
@@ -116,7 +136,7 @@ def _heat(
     return {**told, "explained": classes[asked], "explained_confidence": round(float(found[asked]), 4), "gradcam": str(path)}
 
 
-def _draw_filters(network: "keras.Model", chosen: Chosen, photograph: "NDArray[np.uint8]", path: Path) -> None:
+def _draw_filters(network: "keras.Model", chosen: Chosen, photograph: "Pixels", path: Path) -> None:
     from components.explain import filters, pictures
     from components.explain.trace import trace
 
@@ -127,13 +147,13 @@ def _draw_filters(network: "keras.Model", chosen: Chosen, photograph: "NDArray[n
 def _show(answer: dict[str, Any]) -> None:
     from rich.table import Table
 
-    heads = {"path": "image", "class": "class", "confidence": "confidence", "explained": "heat for"}
+    heads = {"path": "image", "tile": "tile", "class": "class", "confidence": "confidence", "explained": "heat for"}
     shown = {key: head for key, head in heads.items() if any(key in row for row in answer["images"])}
     table = Table(title=f"what {answer['model']} sees", title_justify="left")
     for head in (*shown.values(), "pictures"):
         table.add_column(head, overflow="fold", justify="right" if head == "confidence" else "left")
     for row in answer["images"]:
-        told = [f"{row[key]:.4f}" if key == "confidence" else str(row[key]) for key in shown]
+        told = [f"{row[key]:.4f}" if key == "confidence" else str(row.get(key, "")) for key in shown]
         table.add_row(*told, "\n".join(Path(row[key]).name for key in ("gradcam", "feature_maps") if key in row))
     screen().print(table)
     if answer["filters"]:

@@ -56,6 +56,24 @@ def test_whatever_the_tiles_each_shape_is_found_once_and_where_it_is(tile_size: 
     assert set(answer["image_id"]) == {"p"}
 
 
+@pytest.mark.parametrize(
+    ("shapes", "tile"),
+    [([SQUARES[0], SQUARES[3]], [0, 0, 100, 100]), ([SQUARES[0], [150, 60, 155, 65]], [80, 0, 180, 100]), ([], [0, 0, 100, 100])],
+)
+def test_what_is_explained_of_a_photograph_is_the_tile_of_its_surest_box(shapes: list[Any], tile: list[int]) -> None:
+    from pipelines.explain_command import surest_tile
+
+    photograph = np.zeros((100, 180, 3), np.uint8)
+    for left, top, right, bottom in shapes:
+        photograph[top:bottom, left:right] = 255
+    params = {"image_size": 100, "tile_size": 100, "tile_overlap": 0.2}
+    report = {"task": tables.DETECTION, "params": params, "classes": ["white"]}
+    pixels, found = surest_tile(FindsWhite(), Chosen("", report), ("p", photograph))  # type: ignore[arg-type]
+    assert found == tile and (pixels == photograph[tile[1] : tile[3], tile[0] : tile[2]]).all()
+    whole, nothing = surest_tile(FindsWhite(), Chosen("", report), ("p", photograph[:, :100]))  # type: ignore[arg-type]
+    assert nothing is None and (whole == photograph[:, :100]).all()
+
+
 def test_a_training_sees_tiles_with_the_boxes_and_pixels_of_the_photograph(tmp_path: Any) -> None:
     paths = project(tmp_path, tables.DETECTION, [])
     whole = read_dataset(paths, tables.DETECTION)
