@@ -8,6 +8,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,12 +24,23 @@ from pipelines.paths import Paths
 log = logging.getLogger(__name__)
 Summary = dict[str, Any]
 _SHOWN = 20
+SAMPLE = "1c60e76e32c52ce139e81fcb88e3a407.dir"  # its version of data/; `make run` of a fresh clone fails if it is another
 
 
 def ensure_data(paths: Paths) -> None:
-    """What a run needs before it starts: whatever data/ holds stays; an absent or empty one becomes the sample."""
-    if not is_present(paths.data):
+    """What a run needs before it starts: whatever data/ holds stays; an absent or empty one becomes what data.dvc records.
+
+    Raises DataError when that is neither at hand nor the sample: nobody wants another dataset's models instead.
+    """
+    from pipelines import versions
+
+    if is_present(paths.data):
+        return
+    recorded = versions.data_digest(paths) if versions.is_recorded(paths) else SAMPLE
+    if recorded == SAMPLE:
         sample(paths)
+    else:
+        versions.pull(paths)
 
 
 def sample(paths: Paths) -> Summary:
@@ -43,7 +55,8 @@ def sample(paths: Paths) -> Summary:
         if not is_sample(paths.data):
             raise UsageError(f"{paths.data} holds other data, which stay as they are: move or delete that folder to have the sample")
         return {"state": "present", "data": str(paths.data)}
-    if versions.pull(paths):
+    with suppress(DataError):
+        versions.pull(paths)
         return {"state": "restored", "data": str(paths.data), "digest": versions.data_digest(paths)}
     wheels = fetch_wheels(paths)
     with replacing(paths.data) as folder:

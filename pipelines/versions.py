@@ -31,6 +31,11 @@ def data_digest(paths: Paths) -> str:
     return digest_in(pointer.read_text(encoding="utf-8"), str(pointer))
 
 
+def is_recorded(paths: Paths) -> bool:
+    """Whether there is a data.dvc."""
+    return _pointer(paths).is_file()
+
+
 def digest_in(text: str, source: str) -> str:
     """The content hash in the text of a data.dvc; `source` names it. Raises DataError when it records none."""
     try:
@@ -41,7 +46,7 @@ def digest_in(text: str, source: str) -> str:
 
 def is_current(paths: Paths) -> bool:
     """Whether data/ is, byte for byte, what data.dvc records, and DVC's cache holds it."""
-    if not _pointer(paths).is_file():
+    if not is_recorded(paths):
         return False
     with _repository(paths) as repo:
         return not repo.status(targets=[str(_pointer(paths))])
@@ -62,32 +67,36 @@ def add_data(paths: Paths) -> str:
     return data_digest(paths)
 
 
-def pull(paths: Paths) -> bool:
+def pull(paths: Paths) -> None:
     """Bring back what data.dvc records, from the remote if one is configured, else from DVC's own cache.
 
-    False when neither holds it; data/ must be absent or empty, and then is again.
+    data/ must be absent or empty, and then is again when DataError is raised: because neither holds it.
     """
-    if not _pointer(paths).is_file():
-        return False
+    digest = data_digest(paths)
     from dvc.exceptions import DvcException
 
-    targets = [str(_pointer(paths))]
+    targets, remote, reason = [str(_pointer(paths))], None, ""
     try:
         with _repository(paths) as repo:
-            if repo.config.get("core", {}).get("remote"):
+            remote = repo.config.get("core", {}).get("remote")
+            if remote:
                 repo.fetch(targets=targets)
             repo.checkout(targets=targets, force=True)
     except (DvcException, OSError) as error:
-        log.info("DVC could not bring back data/: %s", error)
+        reason = " ".join(str(error).split())
     if is_current(paths):
-        return True
+        return
     shutil.rmtree(paths.data, ignore_errors=True)
-    return False
+    told = f"neither DVC's cache nor the remote {remote!r} has it ({reason})" if remote else "DVC's cache lacks it, and it knows no remote"
+    raise DataError(
+        f"data/ is not here: data.dvc records version {digest}, but {told}. Bring it by `dvc pull` "
+        "(`dvc remote add --default NAME URL` first where there is none), or begin anew with `visionloop data sample` or `data import`"
+    )
 
 
 def keep_pointer(paths: Paths) -> Path | None:
     """Keep a copy of data.dvc under its digest, so that this version of data/ can be found again."""
-    if not _pointer(paths).is_file():
+    if not is_recorded(paths):
         return None
     kept = _kept(paths) / f"{data_digest(paths)}.yaml"  # DVC reads every *.dvc it finds
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,8 @@ def test_nothing_is_lost_when_another_dataset_takes_its_place(project: Paths, tm
     (pointer,) = [path for path in (project.private / "versions").iterdir() if path.stem != kept["digest"]]
     shutil.copyfile(pointer, project.root / "data.dvc")
     shutil.rmtree(project.data)
-    assert versions.pull(project) and files(project.data) == before
+    versions.pull(project)
+    assert files(project.data) == before
 
 
 @pytest.mark.parametrize("spoil", ["empty", "file", "inside", "around", "unknown", "link", "folder link", "dangling"])
@@ -158,6 +159,35 @@ def test_other_data_are_never_replaced_by_the_sample(project: Paths) -> None:
         data_commands.sample(project)
     data_commands.ensure_data(project)
     assert files(project.data) == before
+
+
+@pytest.mark.usefixtures("small_sample")
+@pytest.mark.parametrize("remote", [None, "store"])
+def test_a_run_without_the_recorded_data_takes_no_other(project: Paths, tmp_path: Path, remote: str | None) -> None:
+    make_classification(project.data / "classification", classes=2, per_class=3)
+    digest = versions.add_data(project)
+    recorded = (project.root / "data.dvc").read_bytes()
+    for folder in (project.data, project.root / ".dvc" / "cache"):
+        shutil.rmtree(folder)
+    if remote:
+        address = f"[core]\n    no_scm = True\n    remote = store\n['remote \"store\"']\n    url = {tmp_path / 'gone'}\n"
+        (project.root / ".dvc" / "config").write_text(address)
+    with pytest.raises(DataError, match=f"{digest}.*{remote or 'no remote'}.*dvc pull") as caught:
+        data_commands.ensure_data(project)
+    assert caught.value.exit_code == 3 and "\n" not in str(caught.value)
+    assert (project.root / "data.dvc").read_bytes() == recorded and not project.data.exists()
+    assert data_commands.sample(project)["state"] == "built"  # whoever asks for it gets it
+
+
+@pytest.mark.usefixtures("small_sample")
+def test_a_run_begins_with_the_sample_where_that_is_recorded_or_nothing_is(project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_commands.ensure_data(project)
+    first = files(project.data)
+    monkeypatch.setattr(data_commands, "SAMPLE", versions.data_digest(project))
+    for folder in (project.data, project.root / ".dvc" / "cache"):
+        shutil.rmtree(folder)
+    data_commands.ensure_data(project)
+    assert files(project.data) == first
 
 
 def test_without_a_network_the_remedy_is_named(project: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
