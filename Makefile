@@ -1,5 +1,5 @@
 # `make run` takes the sample, or your data/, through the whole loop; `make test` runs the tests.
-# Both need Python 3.11 or later, git and make; they fetch everything else.
+# Both need Python 3.11, 3.12 or 3.13, git and make; they fetch everything else.
 
 PYTHON ?= python3
 # Behind a company proxy the certificates are those of the machine.
@@ -8,7 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(VENV)/uv/bin/uv
 
-.PHONY: run test test-slow lint types repro ui lock deps resolve clean
+.PHONY: install run test test-slow lint types repro ui lock deps resolve clean
+
+install: $(VENV)/.installed  ## the packages alone
 
 run: $(VENV)/.installed  ## the whole loop: validate, split, augment, train, evaluate, publish, promote
 	$(BIN)/visionloop run
@@ -50,7 +52,7 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml | $(UV)
 	touch $@
 
 $(UV):
-	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Visionloop needs Python 3.11 or later; name one with: make PYTHON=python3.12")'
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Visionloop needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=python3.12")'
 	$(PYTHON) -m venv --without-pip $(VENV)
 	$(PYTHON) -m venv $(VENV)/uv
 	$(VENV)/uv/bin/python -m pip install -q --disable-pip-version-check uv

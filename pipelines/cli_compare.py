@@ -8,7 +8,7 @@ from pipelines.cli_shared import TASKS, command, print_json, project
 
 def add_compare(commands: Any) -> None:
     """Add the command that puts two runs side by side."""
-    example = "visionloop compare champion challenger --task classification"
+    example = "visionloop compare efficientnet_lite0 cnn"
     compare = command(commands, "compare", "two runs side by side: what differs, and whether it means anything", example, _compare)
     runs = "a run's id, its name, a model of params.yaml, champion, challenger or previous"
     compare.add_argument("first", metavar="RUN", help=runs)

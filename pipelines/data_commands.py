@@ -135,8 +135,20 @@ def import_dataset(paths: Paths, source: Path, task: str, layout: str = AUTO) ->
         for other in TASKS
         if other != task and (count := _count(paths.data / other))
     ]
+    advice += _sample_policy(paths, task)
     counts = {"images": len(listing.images), "classes": listing.classes, "boxes": len(listing.boxes)}
     return summary | counts | findings_of(listing.findings) | {"advice": advice}
+
+
+def _sample_policy(paths: Paths, task: str) -> list[str]:
+    """Advice on the policy that params.yaml has for the sample's aerial photographs, while it has it."""
+    from pipelines import settings
+
+    with suppress(UsageError):
+        if getattr(settings.load(paths.params).augment, task) == "aerial":
+            turns = "`aerial` also turns pictures upside down, as suits those from above"
+            return [f"params.yaml: {turns}; set augment.{task} to boxes for photographs with an up and a down"]
+    return []
 
 
 def _carry_corrections(old: Path, new: Path, images: set[str]) -> list[str]:

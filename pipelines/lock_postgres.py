@@ -68,7 +68,7 @@ def _connect(url: str) -> Any:
             connection.execute(text(statement))
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"the PostgreSQL driver {error.name!r} is not installed: pip install 'visionloop[postgres]', and write {EXAMPLE}"
+            f"the PostgreSQL driver {error.name!r} is not installed: `uv pip install -e '.[postgres]'`, and write {EXAMPLE}"
         ) from None
     except ArgumentError as error:
         raise UsageError(f"the address of the promoters' PostgreSQL cannot be read: {_first(error)}") from None

@@ -9,7 +9,11 @@ FAMILIES = {"Files": files.CODES, "Labels": labels.CODES, "Sets": sets.CODES, "C
 
 def page() -> str:
     """The page's text; words in braces are filled in by the finding."""
-    parts = ["# Findings\n\nWhat `visionloop data check` and the `validate` stage may tell. *Bad* is left out, a *note* is not.\n"]
+    kinds = (
+        "*Bad* had to be left out. A *note* asks you to look; copies, hidden files and a system's own are notes, and left out all the same."
+    )
+    filled = "What stands in {braces} is filled in by the finding itself."
+    parts = [f"# Findings\n\nWhat `visionloop data check` and the `validate` stage may tell. {kinds}\n{filled}\n"]
     for name, codes in FAMILIES.items():
         rows = "".join(f"| `{code}` | {kind.severity} | {kind.expected} | {kind.remedy} |\n" for code, kind in sorted(codes.items()))
         parts.append(f"\n## {name}\n\n| code | | expected | what to do |\n|---|---|---|---|\n{rows}")

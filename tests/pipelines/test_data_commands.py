@@ -9,6 +9,7 @@ from components.errors import DataError, ResourceError, ServiceError, UsageError
 from pipelines import copying, data_check, data_commands, versions
 from pipelines.paths import Paths
 from tests.images import make_classification, make_detection_voc, make_detection_yolo
+from tests.imports import ROOT
 
 
 @pytest.fixture
@@ -37,6 +38,15 @@ def test_import_copies_versions_and_tells(project: Paths, tmp_path: Path) -> Non
     assert versions.is_current(project) and versions.data_digest(project) == summary["digest"]
     (project.data / "classification" / "class_0" / "000.png").unlink()
     assert not versions.is_current(project)
+
+
+@pytest.mark.parametrize(("policy", "advised"), [("aerial", True), ("boxes", False)])
+def test_the_policy_of_the_samples_aerial_photographs_is_pointed_out(project: Paths, tmp_path: Path, policy: str, advised: bool) -> None:
+    params = (ROOT / "params.yaml").read_text()
+    assert "  detection: aerial " in params
+    (project.root / "params.yaml").write_text(params.replace("  detection: aerial ", f"  detection: {policy} "))
+    advice = data_commands.import_dataset(project, make_detection_voc(tmp_path / "own", images=2), "detection")["advice"]
+    assert any("augment.detection to boxes" in line for line in advice) == advised
 
 
 def test_nothing_is_lost_when_another_dataset_takes_its_place(project: Paths, tmp_path: Path) -> None:

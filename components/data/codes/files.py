@@ -12,7 +12,7 @@ CODES: dict[str, Code] = {
     "empty": Code("an image", _COPY),
     "truncated": Code("a complete image", _COPY),
     "damaged": Code("an image without errors", _COPY),
-    "not-an-image": Code("JPEG, PNG, WebP, BMP, TIFF or GIF", "convert it, or remove it"),
+    "not-an-image": Code("JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or PPM", "convert it, or remove it"),
     "unsupported-format": Code("JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or PPM", "convert it to PNG or JPEG, or remove it"),
     "animated": Code("one picture", "export the frame you want as PNG or JPEG"),
     "multi-page": Code("one page", "export the page you want as PNG or JPEG"),
