@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import IO, Any
 
-CPU_SECONDS = 4.0  # of one file's processing
+CPU_SECONDS = 10.0  # of one file's processing; a sound one of the most pixels that are allowed takes 4 on a slow core
 WALL_SECONDS = 30.0  # of one file, for what waits without computing: storage that does not answer
 MEMORY = 384 << 20  # bytes a process may take beyond what it starts with
 HEAVY_MEMORY = 1 << 30  # the same, for the one process at a time that works on something huge

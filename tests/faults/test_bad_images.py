@@ -21,6 +21,7 @@ from components.data.codes.files import CODES
 from components.data.formats import read_dataset
 from components.data.scan import scan
 from components.data.survey import survey
+from components.data.workers import CPU_SECONDS
 from tests.faults.bad_images import FILES, PICTURE, SPECIAL, build, encode
 from tests.project import environment, make_project
 
@@ -110,7 +111,8 @@ def test_no_file_takes_longer_than_it_may(tmp_path: Path, name: str) -> None:
     facts.measure_all([tmp_path / name], 1)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # of computing, the start of the process included: on a busy machine the clock on the wall says nothing
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < SECONDS
+    most = CPU_SECONDS if name.startswith("really-80") else SECONDS  # those can be decoded, and are: each takes what it needs
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < most
 
 
 def test_there_are_enough_of_them() -> None:
