@@ -101,5 +101,5 @@ def _warnings(images: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
             found.append(f"class {name} is missing from {' and '.join(missing)}: too few to divide, or so given")
     given = images.loc[images["status"] == OK, "given_split"]
     if given.notna().any() and not is_given(images):
-        found.append("the dataset's own split was not used: it does not place every image, or has no train or no test")
+        found.append("the dataset's own split was not used: it has no train or no test")
     return found

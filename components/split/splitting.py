@@ -50,10 +50,10 @@ class Outcome:
 def split(images: pd.DataFrame, boxes: pd.DataFrame, terms: Terms, memory: pd.DataFrame | None = None, repair: bool = False) -> Outcome:
     """Place every usable image, whole groups together; the order of rows does not matter.
 
-    A given split is honoured when every kept image has one, with train and test among them; without a val, that is taken
-    out of train. Otherwise an image that `memory` knows stays where it was, its group joins it, and groups without a
-    place are dealt so that the strata come closest to the fractions. An image that would join groups placed apart is left
-    out. With `repair`, so are copies across a given split, of which test stays as it is.
+    A given split is honoured when it has train and test; without a val, that is taken out of train, which images that are
+    in no part of it join: test stays as it is given. Otherwise an image that `memory` knows stays where it was, its group
+    joins it, and groups without a place are dealt so that the strata come closest to the fractions. An image that would
+    join groups placed apart is left out. With `repair`, so are copies across a given split, of which test stays as it is.
 
     Raises DataError for leakage in a given split (without `repair`), or when a split would be empty.
     """
@@ -74,24 +74,29 @@ def split(images: pd.DataFrame, boxes: pd.DataFrame, terms: Terms, memory: pd.Da
 
 
 def is_given(images: pd.DataFrame) -> bool:
-    """Whether the dataset brings a split that can be honoured: every kept image in one, train and test among them."""
-    given = images.loc[images["status"] == OK, "given_split"]
-    return bool(given.notna().all()) and {"train", "test"} <= set(given)
+    """Whether the dataset brings a split that can be honoured: kept images in train and in test."""
+    return {"train", "test"} <= set(images.loc[images["status"] == OK, "given_split"])
 
 
 Placed = tuple[dict[str, str], dict[str, str], list[str]]  # by path: split, why left out; warnings
 
 
 def _honour(kept: pd.DataFrame, boxes: pd.DataFrame, terms: Terms, known: dict[str, str], repair: bool) -> Placed:
+    given, others = kept[kept["given_split"].notna()], kept[kept["given_split"].isna()]
     if not repair:
-        leakage.refuse(kept)
-    left_out = leakage.repair(kept) if repair else {}
+        leakage.refuse(given)
+    left_out = leakage.repair(given) if repair else {}
     told = [f"{len(left_out)} images are left out, for their copies stand in another of the dataset's own splits"] if left_out else []
-    kept = kept[~kept["path"].isin(left_out)]
-    placed = dict(zip(kept["path"], kept["given_split"], strict=True))
+    given = given[~given["path"].isin(left_out)]
+    placed = dict(zip(given["path"], given["given_split"], strict=True))
+    joined, bridges = _joined(given, others, known)
+    if len(others):
+        apart = f", but {len(bridges)} that belong together with its val or test images are left out" if bridges else ""
+        told.append(f"{len(others)} images are in no part of the dataset's own split: they join train{apart}")
+    placed, left_out = placed | joined, left_out | bridges
     if "val" in set(placed.values()):
         return placed, left_out, told
-    train = kept[kept["given_split"] == "train"].reset_index(drop=True)
+    train = kept[kept["path"].map(placed) == "train"].reset_index(drop=True)
     share = terms.fractions["val"] / (terms.fractions["train"] + terms.fractions["val"])
     own = {image: place for image, place in known.items() if place != "test"}
     carved, bridges, more = _place(
@@ -99,6 +104,24 @@ def _honour(kept: pd.DataFrame, boxes: pd.DataFrame, terms: Terms, known: dict[s
     )
     stays = {path: place for path, place in placed.items() if path not in bridges}
     return stays | carved, left_out | bridges, [*told, *more]
+
+
+def _joined(given: pd.DataFrame, others: pd.DataFrame, known: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Where images without a given split go, train unless they were placed before; and why some are left out, by path."""
+    standing = {group: own["given_split"].iloc[0] for group, own in given.groupby("group_id")}
+    parts = set(given["given_split"])
+    places, left_out = dict[str, str](), dict[str, str]()
+    remembered = others["image_id"].isin(known)
+    for path, image, group in pd.concat([others[remembered], others[~remembered]])[["path", "image_id", "group_id"]].itertuples(
+        index=False
+    ):
+        before = known.get(image, "train")
+        wanted = before if before in parts else "train"  # what was val is in train again where val is still to be taken out of it
+        if standing.setdefault(group, wanted) == wanted:
+            places[path] = wanted
+        else:
+            left_out[path] = f"{BRIDGE}: belongs to images in {standing[group]}"
+    return places, left_out
 
 
 def _place(kept: pd.DataFrame, boxes: pd.DataFrame, fractions: dict[str, float], seed: int, known: dict[str, str]) -> Placed:

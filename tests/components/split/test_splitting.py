@@ -19,7 +19,7 @@ def split(images: pd.DataFrame, boxes: pd.DataFrame, fractions: dict[str, float]
 
 
 def table(
-    labels: list[str | None], groups: list[str] | None = None, given: list[str] | None = None, task: str = "classification"
+    labels: list[str | None], groups: list[str] | None = None, given: list[str | None] | None = None, task: str = "classification"
 ) -> pd.DataFrame:
     rows = [
         {"image_id": f"{i:064x}", "path": f"{i:05d}.png", "task": task, "label": label, "status": "ok", "problems": []}
@@ -103,6 +103,46 @@ def test_val_is_carved_out_of_train_by_whole_groups() -> None:
     assert (placed[80:] == "test").all() and set(placed[:80]) == {"train", "val"}
     assert (placed == "val").sum() == 10 and placed.groupby(pd.Series(groups)).nunique().max() == 1
     assert images.loc[placed == "val", "label"].value_counts().max() <= 6
+
+
+@pytest.mark.parametrize("brings_val", [True, False])
+def test_images_in_no_part_of_a_given_split_join_train_and_test_stays_as_published(brings_val: bool) -> None:
+    given: list[str | None] = ["train"] * 30 + ["val" if brings_val else "train"] * 10 + ["test"] * 10 + [None] * 20
+    groups = [f"{i:064x}" for i in range(70)]
+    groups[60] = groups[3]  # of a train image
+    groups[61] = groups[45]  # of a test image
+    groups[62] = groups[35]  # of a val image, where there are any
+    groups[63] = groups[64]  # of one another
+    images = table(["a", "b"] * 35, groups, given)
+    done = split_(images, NO_BOXES, Terms(FRACTIONS, 0))
+    assert (done.places[40:50] == "test").all() and not (done.places[50:] == "test").any()
+    left = {61, 62} if brings_val else {61}
+    assert set(done.left_out) == set(images["path"][list(left)])
+    stay = [number for number in range(50, 70) if number not in left]
+    assert done.places[stay].notna().all() and done.places[60] == done.places[3] and done.places[63] == done.places[64]
+    assert done.places[stay].eq("train").all() == brings_val
+    assert set(done.places[:40]) == {"train", "val"}
+    assert report(images.assign(split=done.places), NO_BOXES, FRACTIONS)["given"]
+    assert any("20 images are in no part" in line for line in done.warnings)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 15), st.sampled_from([*tables.SPLITS, None, None])), max_size=40),
+    st.lists(st.integers(0, 25), max_size=10),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_partly_given_split_never_leaks_nor_moves_and_test_is_what_is_given(rows: list[tuple[int, str | None]], later: list[int]) -> None:
+    rows = [*rows, (20, "train"), (21, "train"), (22, "test"), (23, "val")]
+    groups, places = [f"{group:064x}" for group, _ in rows], [place for _, place in rows]
+    images = table(["a"] * len(rows), groups, places)
+    first = split_(images, NO_BOXES, Terms(FRACTIONS, 0), repair=True)
+    grown = table(["a"] * (len(rows) + len(later)), [*groups, *(f"{one:064x}" for one in later)], [*places, *[None] * len(later)])
+    second = split_(grown, NO_BOXES, Terms(FRACTIONS, 0), first.memory, repair=True)
+    for table_, done in ((images, first), (grown, second)):
+        assert done.places.groupby(table_["group_id"]).nunique().max() == 1
+        assert set(table_["path"][done.places.isna()]) == set(done.left_out)
+        assert (table_["given_split"] == "test").equals(done.places == "test")
+    assert second.places[: len(rows)].equals(first.places)
 
 
 def test_a_given_split_without_test_is_dealt_anew_and_said() -> None:
