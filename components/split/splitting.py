@@ -111,10 +111,8 @@ def _joined(given: pd.DataFrame, others: pd.DataFrame, known: dict[str, str]) ->
     standing = {group: own["given_split"].iloc[0] for group, own in given.groupby("group_id")}
     parts = set(given["given_split"])
     places, left_out = dict[str, str](), dict[str, str]()
-    remembered = others["image_id"].isin(known)
-    for path, image, group in pd.concat([others[remembered], others[~remembered]])[["path", "image_id", "group_id"]].itertuples(
-        index=False
-    ):
+    in_turn = others.assign(new=~others["image_id"].isin(known)).sort_values(["new", "path"])
+    for path, image, group in in_turn[["path", "image_id", "group_id"]].itertuples(index=False):
         before = known.get(image, "train")
         wanted = before if before in parts else "train"  # what was val is in train again where val is still to be taken out of it
         if standing.setdefault(group, wanted) == wanted:

@@ -7,7 +7,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from components.data import tables
 from components.errors import DataError, UsageError
-from components.split import Terms, report
+from components.split import PLACEMENTS, Terms, report
 from components.split import split as split_
 
 FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -143,6 +143,21 @@ def test_a_partly_given_split_never_leaks_nor_moves_and_test_is_what_is_given(ro
         assert set(table_["path"][done.places.isna()]) == set(done.left_out)
         assert (table_["given_split"] == "test").equals(done.places == "test")
     assert second.places[: len(rows)].equals(first.places)
+    backwards = split_(grown[::-1], NO_BOXES, Terms(FRACTIONS, 0), first.memory, repair=True)
+    assert backwards.places[::-1].equals(second.places) and backwards.left_out == second.left_out
+
+
+def test_of_two_remembered_that_turn_out_to_belong_together_the_first_by_name_stays_whatever_the_order_of_rows() -> None:
+    given: list[str | None] = ["train"] * 6 + ["val"] * 2 + ["test"] * 2 + [None] * 2
+    images = table(["a"] * 12, [f"{i:064x}" for i in [*range(10), 10, 10]], given)
+    terms = Terms(FRACTIONS, 0)
+    memory = tables.frame(
+        [{"image_id": images["image_id"][row], "split": place, "terms": terms.text()} for row, place in ((10, "val"), (11, "train"))],
+        PLACEMENTS,
+    )
+    for order in (images, images[::-1]):
+        done = split_(order, NO_BOXES, terms, memory)
+        assert done.places[10] == "val" and set(done.left_out) == {images["path"][11]}
 
 
 def test_a_given_split_without_test_is_dealt_anew_and_said() -> None:
