@@ -83,16 +83,17 @@ def _one(network: "keras.Model", chosen: Chosen, image: "Image", question: Quest
     from components.explain import pictures
     from components.explain.trace import trace
 
-    name = image[0]
-    if chosen.report["task"] == CLASSIFICATION:
-        pixels = chosen.seen(image[1])
-        told, what = _heat(network, chosen, (name, pixels), question, folder), "as the network sees it"
-    else:
-        pixels, tile = surest_tile(network, chosen, image)
-        told, what = ({"tile": tile}, "the surest tile") if tile else ({}, "as the network sees it")
+    name, is_classifier = image[0], chosen.report["task"] == CLASSIFICATION
+    pixels, tile = (chosen.seen(image[1]), None) if is_classifier else surest_tile(network, chosen, image)
+    told = _heat(network, chosen, (name, pixels), question, folder) if is_classifier else {}
+    if tile:
+        told["tile"] = tile
     done = trace(network, pixels[None])
     steps, count = ([done.named(question.layer)], ALONE) if question.layer else (done.by_size(LAYERS), CHANNELS)
-    panels = [pictures.photograph_panel(pixels, what), *(pictures.map_panel(step, count, COLUMNS) for step in steps)]
+    panels = [
+        pictures.photograph_panel(pixels, "the surest tile" if tile else "as the network sees it"),
+        *(pictures.map_panel(step, count, COLUMNS) for step in steps),
+    ]
     maps = folder / f"{name}.feature_maps.png"
     pictures.draw_panels(panels, f"{name}: feature maps of {chosen.report['model']}", maps)
     return {**told, "feature_maps": str(maps)}

@@ -46,36 +46,6 @@ class Tried:
         return f"loaded, and answers {self.agreement:.0%} of {self.images} of its test images as it did"
 
 
-def rollback(registry: Registry, paths: Paths, task: str) -> dict[str, Any]:
-    """Make the previous champion champion again, and the present one previous; answers the ledger's entry.
-
-    The version rolled back from is not promoted again until it is rolled back to. Raises UsageError when there is no
-    previous champion, DataError when it is damaged, does not load or answers other than it did: nothing has changed then.
-    """
-    _, previous = _both(registry, task)
-    with _no_collecting(), tempfile.TemporaryDirectory() as folder:
-        tried = try_out(registry, paths, task, previous, Path(folder))
-        with registry.promoting(task) as completed:
-            if completed is not None and completed["event"] == "rollback":
-                return completed  # the one that was cut short is what was asked for
-            champion, now = _both(registry, task)
-            if completed is not None or now.number != previous.number:
-                raise UsageError(f"the {NAMES[task]} changed meanwhile: look at `visionloop history {task}`, then run it again")
-            why = f"rolled back by hand from version {champion.number} ({champion.model}) to version {previous.number} ({previous.model})"
-            moved = {"from": champion.named(), "to": previous.named(), "reasons": [why, f"version {previous.number} {tried.told()}"]}
-            entry = acts.record(registry, {"task": task, "event": "rollback", **moved})
-            acts.apply(registry, entry)
-            return entry
-
-
-def _both(registry: Registry, task: str) -> tuple[Version, Version]:
-    """The champion and the previous one."""
-    champion, previous = registry.at(task, "champion"), registry.at(task, "previous")
-    if previous is None or champion is None:
-        raise UsageError(f"there is no previous {NAMES[task]} to roll back to; `visionloop history {task}` shows what happened")
-    return champion, previous
-
-
 @contextmanager
 def _no_collecting() -> Iterator[None]:
     """Walking all objects of TensorFlow and a model just loaded, in search of garbage, would double the time of a rollback."""
@@ -86,6 +56,37 @@ def _no_collecting() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
+
+
+@_no_collecting()
+def rollback(registry: Registry, paths: Paths, task: str) -> dict[str, Any]:
+    """Make the previous champion champion again, and the present one previous; answers the ledger's entry.
+
+    The version rolled back from is not promoted again until it is rolled back to. Raises UsageError when there is no
+    previous champion, DataError when it is damaged, does not load or answers other than it did: nothing has changed then.
+    """
+    _, previous = _both(registry, task)
+    with tempfile.TemporaryDirectory() as folder:
+        tried = try_out(registry, paths, task, previous, Path(folder))
+    with registry.promoting(task) as completed:
+        if completed is not None and completed["event"] == "rollback":
+            return completed  # the one that was cut short is what was asked for
+        champion, now = _both(registry, task)
+        if completed is not None or now.number != previous.number:
+            raise UsageError(f"the {NAMES[task]} changed meanwhile: look at `visionloop history {task}`, then run it again")
+        why = f"rolled back by hand from version {champion.number} ({champion.model}) to version {previous.number} ({previous.model})"
+        moved = {"from": champion.named(), "to": previous.named(), "reasons": [why, f"version {previous.number} {tried.told()}"]}
+        entry = acts.record(registry, {"task": task, "event": "rollback", **moved})
+        acts.apply(registry, entry)
+        return entry
+
+
+def _both(registry: Registry, task: str) -> tuple[Version, Version]:
+    """The champion and the previous one."""
+    champion, previous = registry.at(task, "champion"), registry.at(task, "previous")
+    if previous is None or champion is None:
+        raise UsageError(f"there is no previous {NAMES[task]} to roll back to; `visionloop history {task}` shows what happened")
+    return champion, previous
 
 
 def try_out(registry: Registry, paths: Paths, task: str, version: Version, folder: Path) -> Tried:

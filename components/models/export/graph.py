@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from components.models.detectors.inference import Detections
 from components.models.export.resize import cropped, letterbox_place, letterboxed
-from components.models.layers import Letterbox, ResizeCrop, letterbox_geometry
+from components.models.layers import Letterbox, ResizeCrop
 
 Answer = Callable[[Any], dict[str, Any]]
 
@@ -82,8 +82,7 @@ def _every_box(layer: Detections, inputs: list[Any]) -> Any:
     boxes, scores, photographs = inputs
     count, anchors, labels = tf.shape(scores)[0], scores.shape[1], scores.shape[2]
     classes = tf.tile(tf.range(labels, dtype=tf.float32)[None], [count, anchors])
-    shape = tf.shape(photographs)
-    place = letterbox_geometry(shape[1], shape[2], layer.size)
+    place = letterbox_place(photographs, layer.size)
     return layer.rows(tf.repeat(boxes, labels, axis=1), tf.reshape(scores, (count, -1)), classes, place)
 
 

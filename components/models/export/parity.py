@@ -54,20 +54,20 @@ def _apart(ours: Answers, theirs: Answers) -> Answers:
 
 def _without_ties(lost: list[Answers], gained: list[Answers], candidates: Answers, iou: float) -> list[Answers]:
     """Those boxes of both that are no two of which suppression may leave either."""
-    known = [row for row in gained if (_apart(row[None], candidates) <= TOLERANCE).any()]
-    alone = [row for row in gained if not (_apart(row[None], candidates) <= TOLERANCE).any()]
+    alone, left = [], list(gained)
     for row in lost:
-        tie = next((number for number, other in enumerate(known) if _are_tied(row, other, iou)), None)
+        tie = next((number for number, other in enumerate(left) if _are_tied(row, other, candidates, iou)), None)
         if tie is None:
             alone.append(row)
         else:
-            known.pop(tie)
-    return alone + known
+            left.pop(tie)
+    return alone + left
 
 
-def _are_tied(one: Answers, other: Answers, iou: float) -> bool:
-    overlap = float(pairwise_iou(one[None, :4], other[None, :4])[0, 0])
-    return bool(one[5] == other[5] and abs(one[4] - other[4]) <= TOLERANCE and overlap > iou)
+def _are_tied(lost: Answers, gained: Answers, candidates: Answers, iou: float) -> bool:
+    overlap = float(pairwise_iou(lost[None, :4], gained[None, :4])[0, 0])
+    is_known = (_apart(gained[None], candidates) <= TOLERANCE).any()
+    return bool(lost[5] == gained[5] and abs(lost[4] - gained[4]) <= TOLERANCE and overlap > iou and is_known)
 
 
 def milliseconds(runs: Mapping[str, Run], photographs: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
