@@ -64,8 +64,10 @@ def by_the_engine(name: str, data: Any, cpu_seconds: float, seed: int) -> tuple[
     from components.train.fit import Session, fit
     from components.train.loader import TrainingBatches, ValidationBatches
     from components.train.step import Goal
+    from pipelines.environment import prepare_environment
 
     start = time.process_time()
+    prepare_environment()
     precision.prepare(RECIPE["mixed_precision"], seed)
     design = Design(CLASSIFICATION, name, CLASSES, 32, RECIPE["dropout"], mirror=True)
     network, _ = build(design, None)

@@ -219,7 +219,7 @@ def compete(given: argparse.Namespace, place: Path) -> None:
     for name in given.models:
         command = [sys.executable, "-m", "benchmarks.detection", str(place), "--one", name]
         command += ["--cpu-seconds", str(given.cpu_seconds), "--seed", str(given.seed)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         run = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert run.stdout is not None
         for line in run.stdout:
@@ -244,6 +244,9 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
+        from pipelines.environment import prepare_environment
+
+        prepare_environment()
         ours(given.one, given.folder, given.cpu_seconds, given.seed)
         return
     with tempfile.TemporaryDirectory() as folder:

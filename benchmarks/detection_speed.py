@@ -88,6 +88,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
 
+    from pipelines.environment import prepare_environment
+
+    prepare_environment()
+
     import tensorflow as tf
 
     from benchmarks.gauge import gauge

@@ -187,7 +187,7 @@ def _interval(binomtest: Any, accuracy: float, count: int) -> str:
 def _alone(given: argparse.Namespace, place: Path, recipe: dict[str, Any], seed: int) -> dict[str, Any]:
     """`one`, in a process of its own."""
     command = [sys.executable, __file__, "--one", json.dumps([str(given.weights.resolve()), str(place), recipe, given.cpu_seconds, seed])]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     row: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     return row
@@ -196,6 +196,9 @@ def _alone(given: argparse.Namespace, place: Path, recipe: dict[str, Any], seed:
 def main() -> None:
     """Read the arguments."""
     if sys.argv[1:2] == ["--one"]:
+        from pipelines.environment import prepare_environment
+
+        prepare_environment()
         weights, place, recipe, cpu_seconds, seed = json.loads(sys.argv[2])
         print(json.dumps(one(Path(weights), Path(place), recipe, cpu_seconds, seed)))
         return

@@ -34,7 +34,9 @@ CONFIG: dict[str, Any] = {
 
 def train(task: str, folder: Path) -> None:
     """Train once, from a checkpoint if there is one, and write what came of it."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    from pipelines.environment import prepare_environment
+
+    prepare_environment()
     from components.train import precision
     from components.train.fit import Session, fit
 

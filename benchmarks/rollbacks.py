@@ -70,7 +70,10 @@ def main() -> None:
     parser.add_argument("--rollbacks", type=int, default=200)
     parser.add_argument("--architecture", default="efficientnet_lite0")
     arguments = parser.parse_args()
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+    from pipelines.environment import prepare_environment
+
+    prepare_environment()
     os.environ.pop("MLFLOW_TRACKING_URI", None)
 
     from pipelines import rollback

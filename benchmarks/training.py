@@ -116,7 +116,9 @@ def ours(arguments: argparse.Namespace, rounds: Rounds) -> None:
     from components.train.fit import Session, fit
     from components.train.loader import TrainingBatches, ValidationBatches
     from components.train.step import Goal
+    from pipelines.environment import prepare_environment
 
+    prepare_environment()
     precision.prepare("auto", SEED)
     pixels, labels = mapped(arguments.folder, arguments.images, arguments.scratch)
     shift, light = (-SHIFT, SHIFT), (-BRIGHTNESS, BRIGHTNESS)

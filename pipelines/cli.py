@@ -16,7 +16,7 @@ from pipelines.cli_compare import add_compare
 from pipelines.cli_data import add_data
 from pipelines.cli_models import MODELS, add_export, add_tuning
 from pipelines.cli_shared import TASKS, Handler, command, positive, project
-from pipelines.quiet import quiet_dependencies
+from pipelines.environment import prepare_environment
 
 EXIT_CODES = """exit codes: 0 done, 1 ran but the answer is no, 2 usage or configuration, 3 bad data,
 4 a service could not be reached, 5 disk or memory, 130 interrupted"""
@@ -24,7 +24,7 @@ EXIT_CODES = """exit codes: 0 done, 1 ran but the answer is no, 2 usage or confi
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is answered in words, without a traceback."""
-    quiet_dependencies()
+    prepare_environment()
     arguments = _parser().parse_args(argv)
     _show_own_log()
     try:

@@ -15,8 +15,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from components.data.tables import TASKS
 from components.errors import UsageError, VisionloopError
 from pipelines import dvc_stages, settings
+from pipelines.environment import prepare_environment
 from pipelines.paths import Paths, find_root
-from pipelines.quiet import quiet_dependencies
 from pipelines.report import candidates as report
 from pipelines.report import validation
 from pipelines.turns import Turns, expected_work
@@ -98,7 +98,7 @@ def visionloop(tasks: list[str] | None = None, models: list[str] | None = None, 
     `tasks` and `models` narrow the run to some of params.yaml's; `root` is the project's folder, the current one when
     not said. Answers `candidates` (rows of the table) and `decisions` by task.
     """
-    quiet_dependencies()  # a worker comes here without passing the command line
+    prepare_environment()  # a worker comes here without passing the command line
     speak_plainly()
     dvc_stages.begin()
     paths = Paths(Path(root)) if root else Paths(find_root())

@@ -6,7 +6,10 @@ from pathlib import Path
 import absl.logging
 import pytest
 
+from pipelines.environment import prepare_environment
 from pipelines.paths import Paths
+
+prepare_environment()
 
 # TensorFlow's log would write to what pytest captures at that moment, and close it when Prefect configures logging anew.
 absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
