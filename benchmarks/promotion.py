@@ -1,12 +1,13 @@
 """Can a promotion be believed? Thousands of simulated rounds of models whose true accuracy is known, judged by the product's code.
 
-    python -m benchmarks.promotion [--rounds 1000] [--seed 0] [--only equal power coverage detection guards]
+    python -m benchmarks.promotion [--rounds 1000] [--seed 0] [--only equal turns power coverage detection guards]
 
 Every round draws new test images and new answers, and asks components/evaluate/compare.py and components/promote.py, with
 the gate and the number of resamples of params.yaml. Prints
 
 - equal: 1 and 20 candidates as good as the champion; in how many rounds one is promoted all the same, with the
   95 % Clopper-Pearson interval. Guards are off, because they could only stop promotions.
+- turns: 20 models as good as the champion, tried in 20 rounds on the same test images; and how a truly better one fares then.
 - power: one candidate that is truly better by 3 points, alone and among 20, on 1,000 test images; among 20 it is placed by
   500 simulated validation images.
 - coverage: in how many rounds the 95 % interval holds the true difference, beside the percentile interval of before.
@@ -82,9 +83,9 @@ def unguarded(gate: Gate) -> Gate:
     return replace(gate, **{f"max_{name}": None for name in names}, latency_ms=None)  # type: ignore[arg-type]
 
 
-def promoted(correct: np.ndarray, groups: np.ndarray, gate: Gate, seed: int, resampled: int) -> bool:
+def promoted(correct: np.ndarray, groups: np.ndarray, gate: Gate, seed: int, resampled: int, earlier: int = 0) -> bool:
     """Whether one of the candidates (rows after the first) in the order of validation becomes champion."""
-    found = paired_bootstrap(share(correct), groups, seed, resampled)
+    found = paired_bootstrap(share(correct), groups, seed, resampled, earlier=earlier)
     champion, *candidates = [evidence(str(number), float(row.mean())) for number, row in enumerate(correct)]
     return any(decide(one, champion, gate, comparison).verdict == "promote" for one, comparison in zip(candidates, found, strict=True))
 
@@ -107,6 +108,28 @@ def equal(gate: Gate, resampled: int, rounds: int, seed: int) -> None:
                 hits += promoted(answers([accuracy] * (1 + candidates), groups, random), groups, gate, number, resampled)
             kind = "images in groups" if is_grouped else "images"
             tell(f"{images} {kind}, accuracy {accuracy}, {candidates} candidate{'s' * (candidates > 1)}", hits, rounds)
+
+
+def turns(gate: Gate, resampled: int, rounds: int, seed: int) -> None:
+    """False promotions of models tried one after the other, and what is left of the power."""
+    print(f"\n{MANY} equal models tried one after the other, {rounds} rounds: one was promoted")
+    for images, accuracy in ((661, 0.85), (1000, 0.75)):
+        for words, counts in (("each judged as if it were the first", [0] * MANY), ("those before counted", range(MANY))):
+            hits = 0
+            for number in range(rounds):
+                correct = answers([accuracy] * (1 + MANY), np.arange(images), np.random.default_rng((seed, 6, number)))
+                tries = (
+                    promoted(correct[[0, 1 + k]], np.arange(images), gate, number, resampled, earlier) for k, earlier in enumerate(counts)
+                )
+                hits += any(tries)
+            tell(f"{images} images, accuracy {accuracy}, {words}", hits, rounds)
+    print(f"\ntruly better by {POINTS:.0%} on 1000 images at accuracy 0.85, {rounds} rounds: promoted")
+    for earlier in (0, 1, 4, MANY - 1):
+        hits = 0
+        for number in range(rounds):
+            correct = answers([0.85, 0.85 + POINTS], np.arange(1000), np.random.default_rng((seed, 7, number)))
+            hits += promoted(correct, np.arange(1000), gate, number, resampled, earlier)
+        tell(f"after {earlier} others", hits, rounds)
 
 
 def power(gate: Gate, resampled: int, rounds: int, seed: int) -> None:
@@ -241,7 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parts = ("equal", "power", "coverage", "detection", "guards")
+    parts = ("equal", "turns", "power", "coverage", "detection", "guards")
     parser.add_argument("--only", nargs="*", default=parts, choices=parts)
     given = parser.parse_args()
     knobs = settings.load(ROOT / "params.yaml").promote
@@ -249,6 +272,8 @@ def main() -> None:
     print(f"seed {given.seed}; {knobs.rounds} resamples; margin {gate.margin:g}; shared difficulty {SHARED}")
     if "equal" in given.only:
         equal(unguarded(gate), knobs.rounds, given.rounds, given.seed)
+    if "turns" in given.only:
+        turns(unguarded(gate), knobs.rounds, given.rounds // 4, given.seed)
     if "power" in given.only:
         power(unguarded(gate), knobs.rounds, given.rounds // 2, given.seed)
     if "coverage" in given.only:

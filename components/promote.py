@@ -51,6 +51,8 @@ class Interval(Protocol):
     @property
     def images(self) -> int: ...  # noqa: D102
     @property
+    def earlier(self) -> int: ...  # noqa: D102
+    @property
     def gained(self) -> int | None: ...  # noqa: D102
     @property
     def lost(self) -> int | None: ...  # noqa: D102
@@ -60,13 +62,14 @@ class Interval(Protocol):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured of one trained model; `metrics` has flat names such as `test/accuracy`."""
+    """What was measured of one trained model; `metrics` has flat names such as `test/accuracy`, `evaluation` is a hash of all."""
 
     model: str
     task: str
     sha256: str
     test_digest: str
     metrics: Mapping[str, float]
+    evaluation: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,9 +210,10 @@ def _difference(candidate: Evidence, champion: Evidence, gate: Gate, comparison:
         return "inconclusive", (
             f"{values}: all {comparison.images} test images are one group, which tells nothing of others: add test images of more groups"
         )
+    level = "" if comparison.earlier else "95 % "
     words = (
-        f"{values}: {comparison.difference:+.4f}, 95 % interval {comparison.low:+.4f} to {comparison.high:+.4f} "
-        f"over {comparison.units} {unit}s{_mcnemar_words(comparison)}"
+        f"{values}: {comparison.difference:+.4f}, {level}interval {comparison.low:+.4f} to {comparison.high:+.4f} "
+        f"over {comparison.units} {unit}s{_earlier_words(comparison)}{_mcnemar_words(comparison)}"
     )
     if comparison.low > gate.margin:
         return "promote", f"{words}: surely better by more than {gate.margin:g}"
@@ -217,6 +221,13 @@ def _difference(candidate: Evidence, champion: Evidence, gate: Gate, comparison:
         return "keep", f"{words}: not better by more than {gate.margin:g}"
     settled = settle_words(to_settle(comparison, gate.margin), _kind_of_images(comparison))
     return "inconclusive", f"{words}: too few {unit}s to be sure it is better by more than {gate.margin:g}; at this difference {settled}"
+
+
+def _earlier_words(comparison: Interval) -> str:
+    if not comparison.earlier:
+        return ""
+    models = "another model was" if comparison.earlier == 1 else f"{comparison.earlier} other models were"
+    return f", wider than 95 % since {models} tried on them before (new test images start anew)"
 
 
 def to_settle(comparison: Interval, margin: float) -> int | None:

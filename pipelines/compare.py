@@ -12,7 +12,7 @@ from components.errors import DataError, UsageError, VisionloopError
 from pipelines import provenance, settings
 from pipelines.chosen import ALIASES
 from pipelines.cross_runs import Cell, path_between
-from pipelines.evidence import COMPARISONS, compare, read_report
+from pipelines.evidence import COMPARISONS, Drawn, compare, read_report
 from pipelines.paths import Paths
 from pipelines.provenance import Provenance
 from pipelines.registry import Registry
@@ -123,7 +123,9 @@ def _significance(paths: Paths, one: Side, other: Side) -> dict[str, Any]:
     knobs = settings.load(paths.params)
     rows = []
     for metric in COMPARISONS[one.run.task]:
-        paired = compare(one.run.task, metric, {"second": other.evaluation}, one.evaluation, knobs.seed, knobs.promote.rounds)["second"]
+        paired = compare(one.run.task, metric, {"second": other.evaluation}, one.evaluation, Drawn(knobs.seed, knobs.promote.rounds))[
+            "second"
+        ]
         row = {"metric": f"test/{metric}", **asdict(paired), "significant": bool(paired.low > 0 or paired.high < 0)}
         rows.append({name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()})
     return {"paired": rows}

@@ -1,12 +1,13 @@
 """Read what the evaluate stage wrote of a model, and compare two models on the same test images."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,16 @@ from components.promote import Evidence
 if TYPE_CHECKING:
     from components.evaluate.detection_matches import Matches
 
-Compare = Callable[[Sequence[Path], Path, int, int], list[Comparison]]
+
+class Drawn(NamedTuple):
+    """How a comparison resamples: its seed, how often, and how many other candidates were tried in vain before."""
+
+    seed: int
+    rounds: int
+    earlier: int = 0
+
+
+Compare = Callable[[Sequence[Path], Path, Drawn], list[Comparison]]
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -40,12 +50,13 @@ def evidence(folder: Path) -> Evidence:
             sha256=report["model_sha256"],
             test_digest=report["test_digest"],
             metrics={name: _number(value) for name, value in report["metrics"].items()},
+            evaluation=hashlib.sha256(json.dumps(report, sort_keys=True).encode()).hexdigest(),
         )
     except KeyError as error:
         raise DataError(f"{folder / 'report.json'} has no {error}: run the evaluate stage again") from error
 
 
-def compare(task: str, metric: str, candidates: Mapping[str, Path], champion: Path, seed: int, rounds: int) -> dict[str, Comparison]:
+def compare(task: str, metric: str, candidates: Mapping[str, Path], champion: Path, drawn: Drawn) -> dict[str, Comparison]:
     """The paired differences of evaluation folders to the champion's in a metric on the test split, by the candidates' keys.
 
     `candidates` are in the order of validation: see components/evaluate/compare.py. Raises UsageError for a metric that
@@ -58,14 +69,14 @@ def compare(task: str, metric: str, candidates: Mapping[str, Path], champion: Pa
         raise UsageError(f"promote.{task}.metric is {metric!r}, expected one of {', '.join(known)}{hint}")
     if not candidates:
         return {}
-    return dict(zip(candidates, known[metric](list(candidates.values()), champion, seed, rounds), strict=True))
+    return dict(zip(candidates, known[metric](list(candidates.values()), champion, drawn), strict=True))
 
 
-def _accuracy(candidates: Sequence[Path], champion: Path, seed: int, rounds: int) -> list[Comparison]:
-    return _with_mcnemar(_answers(candidates, champion), share, seed, rounds)
+def _accuracy(candidates: Sequence[Path], champion: Path, drawn: Drawn) -> list[Comparison]:
+    return _with_mcnemar(_answers(candidates, champion), share, drawn)
 
 
-def _macro_f1(candidates: Sequence[Path], champion: Path, seed: int, rounds: int) -> list[Comparison]:
+def _macro_f1(candidates: Sequence[Path], champion: Path, drawn: Drawn) -> list[Comparison]:
     tables = _answers(candidates, champion)
     labels = sorted({label for table in tables for name in ("label", "predicted") for label in table[name]})
     truth, *predicted = (
@@ -76,13 +87,13 @@ def _macro_f1(candidates: Sequence[Path], champion: Path, seed: int, rounds: int
     def scores(weights: np.ndarray) -> np.ndarray:
         return np.stack([macro_f1(truth, one, weights, len(labels)) for one in predicted], axis=1)
 
-    return _with_mcnemar(tables, lambda _: scores, seed, rounds)
+    return _with_mcnemar(tables, lambda _: scores, drawn)
 
 
-def _with_mcnemar(tables: Sequence[pd.DataFrame], scores: Callable[[np.ndarray], Scores], seed: int, rounds: int) -> list[Comparison]:
+def _with_mcnemar(tables: Sequence[pd.DataFrame], scores: Callable[[np.ndarray], Scores], drawn: Drawn) -> list[Comparison]:
     """Comparisons of the scores that right answers (models, images) lead to, with McNemar's test where no images are grouped."""
     correct = np.stack([table["correct"].to_numpy(np.float64) for table in tables])
-    found = paired_bootstrap(scores(correct), tables[0]["group_id"].to_numpy(), seed, rounds)
+    found = paired_bootstrap(scores(correct), tables[0]["group_id"].to_numpy(), drawn.seed, drawn.rounds, earlier=drawn.earlier)
     if found and found[0].unit == "group":
         return found
     gained, lost = ((correct[1:] != correct[0]) & (correct[1:] == side) for side in (1, 0))
@@ -133,7 +144,7 @@ def _number(value: float | None) -> float:
 
 
 def _average_precision(thresholds: slice) -> Compare:
-    def compared(candidates: Sequence[Path], champion: Path, seed: int, rounds: int) -> list[Comparison]:
+    def compared(candidates: Sequence[Path], champion: Path, drawn: Drawn) -> list[Comparison]:
         from components.evaluate.detection_draws import mean_average_precision
 
         groups, found = detected([champion, *candidates])
@@ -142,7 +153,7 @@ def _average_precision(thresholds: slice) -> Compare:
             return np.stack([mean_average_precision(one, weights, thresholds) for one in found], axis=1)
 
         boxes = sum(int(one.truths.sum()) for one in found[0].classes.values())
-        return paired_bootstrap(scores, groups["group_id"].to_numpy(), seed, rounds, boxes)
+        return paired_bootstrap(scores, groups["group_id"].to_numpy(), drawn.seed, drawn.rounds, boxes, drawn.earlier)
 
     return compared
 

@@ -15,7 +15,7 @@ from components.guards import Guarded
 from components.promote import Decision, Evidence, decide, rank, summed
 from pipelines import acts
 from pipelines.approval import PENDING, Say, awaits, proposal, refused
-from pipelines.evidence import compare, evidence, read_report
+from pipelines.evidence import Drawn, compare, evidence, read_report
 from pipelines.parts import measure, missing
 from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
@@ -135,7 +135,7 @@ class _Judge:
         if version.rolled_back:
             reason = f"{chosen.model} (version {version.number}) was rolled back at {version.rolled_back}: it is not promoted again"
             return Decision("keep", [reason], None, self.gate.hash)
-        key = decision_key(chosen, champion, self.gate, self.family)
+        key = decision_key(chosen, champion, self.gate, self.family, (self.settings.promote.rounds, self.settings.seed))
         recorded = self._recorded(key)
         if recorded is not None and recorded["verdict"] not in ("refused", "promote") and not self._is_reconsidered(recorded):
             comparison = Comparison(**recorded["comparison"]) if recorded["comparison"] else None
@@ -162,7 +162,8 @@ class _Judge:
             return decide(chosen, theirs, self.gate)
         if not self.compared:
             met = {one.sha256: folders[one.sha256] for one in self.family if one.test_digest == chosen.test_digest}
-            self.compared = compare(self.task, self.gate.metric, met, folder, seed, rounds)
+            drawn = Drawn(seed, rounds, self._tried_before(champion, chosen.test_digest))
+            self.compared = compare(self.task, self.gate.metric, met, folder, drawn)
         falls = measure(self.task, self.gate, folders[chosen.sha256], folder, seed, rounds)
         return decide(chosen, theirs, self.gate, self.compared[chosen.sha256], falls)
 
@@ -178,6 +179,13 @@ class _Judge:
             raise DataError(f"{again} is an evaluation of {evidence(again).sha256[:12]}, expected the champion {champion.sha256[:12]}")
         self.evaluated[champion.sha256] = again
         return again
+
+    def _tried_before(self, champion: Version, test_digest: str) -> int:
+        """How many models, of those not judged now, met this champion on these test images and did not replace it."""
+        judged = {one.sha256 for one in self.family}
+        met = (entry for entry in self.entries if entry["event"] == "decision" and entry["comparison"] and entry["verdict"] != "promote")
+        against = (entry for entry in met if entry["champion"]["sha256"] == champion.sha256 and entry.get("test_digest") == test_digest)
+        return len({entry["candidate"]["sha256"] for entry in against} - judged)
 
     def _recorded(self, key: str) -> dict[str, Any] | None:
         return next((entry for entry in reversed(self.entries) if entry.get("key") == key and entry["event"] == "decision"), None)
@@ -211,6 +219,7 @@ class _Judge:
             "task": self.task,
             "event": event,
             "key": key,
+            "test_digest": next(one.test_digest for one in self.family if one.sha256 == version.sha256),
             "verdict": decision.verdict,
             "reasons": decision.reasons,
             "comparison": _plain(decision.comparison),
@@ -231,10 +240,12 @@ class _Judge:
             self.registry.assign(best, "challenger")
 
 
-def decision_key(chosen: Evidence, champion: Version | None, gate: Gate, family: Sequence[Evidence]) -> str:
-    """The same candidate, champion, test set, gate and candidates judged with it have the same decision."""
+def decision_key(
+    chosen: Evidence, champion: Version | None, gate: Gate, family: Sequence[Evidence], drawn: tuple[int, int] | None = None
+) -> str:
+    """The same candidate as evaluated, champion, test set, gate, resamples and candidates judged with it have the same decision."""
     others = [one.sha256 for one in family]
-    known = [chosen.sha256, champion.sha256 if champion else "none", chosen.test_digest, gate.hash, *others]
+    known = [chosen.sha256, champion.sha256 if champion else "none", chosen.test_digest, gate.hash, *others, chosen.evaluation, str(drawn)]
     return hashlib.sha256("\n".join(known).encode()).hexdigest()
 
 

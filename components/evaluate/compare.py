@@ -17,7 +17,10 @@ The interval is difference ± critical value × standard error.
   and candidates that resemble one another cost less than by Bonferroni. The first lies wholly above the truth in 2.5 % of
   rounds, one of the others in 1.5 %: together 4, so that equal models are called better in at most 5 % also where the test
   set is small and its groups unequal, however many candidates there are.
-- Both are read on Student's t with one degree of freedom less than there are groups instead of the normal (Hesterberg
+- What was tried in vain before, against this champion on these test images, counts as well: after t such candidates both
+  levels leave (1 + t)^-1.5 of their share of errors, so that equal models tried one after the other, however many, are
+  called better in at most 5 % as well (alpha spending; Foster & Stine 2008, https://doi.org/10.1111/j.1467-9868.2007.00643.x).
+- All is read on Student's t with one degree of freedom less than there are groups instead of the normal (Hesterberg
   2015, https://doi.org/10.1080/00031305.2015.1089789).
 
 Percentile intervals, which this replaces, cover as little as 84 % at 60 images; benchmarks/promotion.py measures both.
@@ -35,7 +38,9 @@ from scipy import special
 from components.errors import DataError
 
 FEWEST_FINITE = 0.9  # of the rounds, for an interval of a metric that some of them leave undefined
-FIRST, OTHERS = 0.95, 0.97  # levels of the first candidate's interval, and of all others' together
+FIRST, OTHERS = 0.95, 0.97  # levels of the first candidate's interval, and of all others' together, where nothing was tried before
+SPENDING = 1.5  # the power by which the share of errors falls with every candidate tried before
+FEWEST_BEYOND = 10  # resamples beyond a critical value that is read from them; further out it is Bonferroni's
 AT_ONCE = 250_000  # weights made at a time: more of them leave the processor's cache
 
 Weights = NDArray[np.float64]
@@ -48,10 +53,10 @@ class Comparison:
 
     `candidates` were compared at once; the intervals of all but the first hold together. `error` is the standard error and
     `critical` how many of it the interval reaches to either side; `units` of the kind `unit` were resampled, `images` in
-    all. `low`, `high` and `error` are NaN with fewer than two units, or where the metric is undefined on more than a tenth
-    of the resamples. `gained` and `lost` count the images that only the candidate or only the champion got right, and
-    `mcnemar` is the two-sided mid-p value of that; None unless every image is a group of its own and answers are right or
-    wrong.
+    all. The interval is wider where `earlier` candidates were tried in vain before. `low`, `high` and `error` are NaN with
+    fewer than two units, or where the metric is undefined on more than a tenth of the resamples. `gained` and `lost` count
+    the images that only the candidate or only the champion got right, and `mcnemar` is the two-sided mid-p value of that;
+    None unless every image is a group of its own and answers are right or wrong.
     """
 
     difference: float
@@ -64,6 +69,7 @@ class Comparison:
     critical: float = math.nan
     images: int = 0
     candidates: int = 1
+    earlier: int = 0
     gained: int | None = None
     lost: int | None = None
     mcnemar: float | None = None
@@ -74,12 +80,15 @@ def share(values: NDArray[np.float64]) -> Scores:
     return lambda weights: (weights @ values.T) / weights.sum(axis=1, keepdims=True)
 
 
-def paired_bootstrap(scores: Scores, groups: NDArray[Any], seed: int, rounds: int = 2000, examples: int | None = None) -> list[Comparison]:
+def paired_bootstrap(
+    scores: Scores, groups: NDArray[Any], seed: int, rounds: int = 2000, examples: int | None = None, earlier: int = 0
+) -> list[Comparison]:
     """Compare candidates with a champion by any metric of a resampled test set; one Comparison a candidate.
 
     scores: takes how often every image was drawn in some rounds, (rounds, images), and gives (rounds, models): the champion
     first, then the candidates, the one that validation prefers before the others; NaN where the metric is undefined.
     groups: any label of each image, (images,). examples: how many answers the metric is made of, one an image where not given.
+    earlier: how many other candidates were compared with this champion on these images before, and did not replace it.
     Raises DataError when there is no image.
     """
     members, count = group_numbers(groups)
@@ -90,13 +99,15 @@ def paired_bootstrap(scores: Scores, groups: NDArray[Any], seed: int, rounds: in
     differences = resampled[:, 1:] - resampled[:, :1]
     errors = standard_errors(differences, effective, examples or len(members))
     deviations = _standardised(differences, estimates)
-    parts = ((deviations[:, :1], FIRST), (deviations[:, 1:], OTHERS))
+    parts = [
+        (part, 1 - (1 - level) * (1 + earlier) ** -SPENDING) for part, level in ((deviations[:, :1], FIRST), (deviations[:, 1:], OTHERS))
+    ]
     critical = np.repeat([_critical(part, count, level) for part, level in parts], [part.shape[1] for part, _ in parts])
     reach = critical * errors
     unit: Literal["group", "image"] = "image" if count == len(members) else "group"
     rows = np.stack([estimates, estimates - reach, estimates + reach, errors, critical], axis=1).tolist()
     return [
-        Comparison(difference, low, high, rounds, count, unit, error, most, len(members), len(rows))
+        Comparison(difference, low, high, rounds, count, unit, error, most, len(members), len(rows), earlier)
         for difference, low, high, error, most in rows
     ]
 
@@ -161,6 +172,10 @@ def _critical(standardised: NDArray[np.float64], groups: int, level: float) -> f
     """How many standard errors the intervals of candidates (rounds, candidates) must reach so that they hold together."""
     if groups < 2:
         return math.nan
-    largest = np.fmax.reduce(standardised, axis=1, initial=0.0)
-    normal = max(float(np.quantile(largest, level)), float(special.ndtri((1 + level) / 2)))
+    rounds, candidates = standardised.shape
+    if (1 - level) * rounds < FEWEST_BEYOND:
+        normal = float(special.ndtri(1 - (1 - level) / (2 * max(candidates, 1))))
+    else:
+        largest = np.fmax.reduce(standardised, axis=1, initial=0.0)
+        normal = max(float(np.quantile(largest, level)), float(special.ndtri((1 + level) / 2)))
     return float(special.stdtrit(groups - 1, special.ndtr(normal)))

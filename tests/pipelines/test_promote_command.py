@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 from components.errors import DataError, UsageError
 from components.promote import Decision
 from pipelines.digest import sha256
-from pipelines.evidence import compare, macro_f1
+from pipelines.evidence import Drawn, compare, macro_f1
 from pipelines.paths import Paths
 from pipelines.promote import promote
 from pipelines.registry import Registry
@@ -103,6 +103,41 @@ def test_of_two_that_surely_beat_the_champion_validation_chooses(paths: Paths, r
     better_tested = made(paths, "better_tested", 5, 3, **{"val/accuracy": 0.9})
     judged(paths, preferred, better_tested)
     assert aliases(registry)["champion"] == "preferred"
+
+
+def test_models_tried_before_on_the_same_test_images_raise_the_bar_and_new_images_lower_it(paths: Paths, registry: Registry) -> None:
+    champion = made(paths, "champion", 20, 1)
+    judged(paths, champion)
+    for seed in range(2, 6):
+        again = made(paths, "again", 20, seed)
+        for _ in range(2):  # judged twice, counted once
+            judged(paths, champion, again)
+    better = made(paths, "better", 8, 7)
+    decision = judged(paths, champion, better)
+    assert decision.verdict == "inconclusive"
+    assert (
+        "over 60 groups, wider than 95 % since 4 other models were tried on them before (new test images start anew)" in decision.reasons[0]
+    )
+    entries = registry.history(TASK)
+    assert [entry["comparison"]["earlier"] for entry in entries[1:]] == [0, 1, 2, 3, 4]
+    for one, name, wrong in ((champion, "champion", 20), (better, "better", 8)):
+        write_evaluation(one.evaluate_dir, name, one.sha256, wrong, "n" * 64, {})
+    assert judged(paths, champion, better).verdict == "promote"
+    assert registry.history(TASK)[len(entries)]["comparison"]["earlier"] == 0
+
+
+def test_what_was_kept_is_judged_again_when_it_was_evaluated_anew_or_the_resamples_changed(paths: Paths, registry: Registry) -> None:
+    judged(paths, made(paths, "old", 40, 1, **{"cost/latency_ms": 2.0}))
+    slow = made(paths, "new", 4, 2, **{"cost/latency_ms": 50.0})
+    gate = {"max_latency_ratio": 3.0}
+    assert judged(paths, slow, **gate).verdict == "keep"
+    before = len(registry.history(TASK))
+    assert judged(paths, slow, **gate).verdict == "keep"
+    assert len(registry.history(TASK)) == before
+    report = json.loads((slow.evaluate_dir / "report.json").read_text())
+    report["metrics"]["cost/latency_ms"] = 2.0
+    (slow.evaluate_dir / "report.json").write_text(json.dumps(report))
+    assert judged(paths, slow, **gate).verdict == "promote"
 
 
 def test_the_guards_and_their_outcomes_are_in_the_ledger(paths: Paths, registry: Registry) -> None:
@@ -252,7 +287,7 @@ def test_predictions_of_other_images_are_not_compared(paths: Paths) -> None:
     table = pd.read_parquet(two / "predictions.parquet")
     table.iloc[1:].to_parquet(two / "predictions.parquet")
     with pytest.raises(DataError, match="not the same ones"):
-        compare(TASK, "accuracy", {"one": one}, two, seed=0, rounds=10)
+        compare(TASK, "accuracy", {"one": one}, two, Drawn(0, 10))
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
@@ -260,12 +295,12 @@ def test_mcnemar_is_told_only_where_no_images_are_grouped(tmp_path: Path, metric
     one, two = tmp_path / "one", tmp_path / "two"
     for folder, wrong in ((one, 10), (two, 16)):
         write_evaluation(folder, folder.name, "m" * 64, wrong, "t" * 64, {})
-    grouped = compare(TASK, metric, {"one": one}, two, seed=0, rounds=50)["one"]
+    grouped = compare(TASK, metric, {"one": one}, two, Drawn(0, 50))["one"]
     assert (grouped.unit, grouped.units, grouped.mcnemar) == ("group", 60, None)
     for folder in (one, two):
         table = pd.read_parquet(folder / "predictions.parquet")
         table.assign(group_id=table["image_id"]).to_parquet(folder / "predictions.parquet")
-    alone = compare(TASK, metric, {"one": one}, two, seed=0, rounds=50)["one"]
+    alone = compare(TASK, metric, {"one": one}, two, Drawn(0, 50))["one"]
     # Six images gained and none lost: 2 / 2^6, less half of it.
     assert (alone.unit, alone.gained, alone.lost, alone.mcnemar) == ("image", 6, 0, 1 / 64)
 
@@ -296,10 +331,10 @@ def detection_folder(folder: Path, found: int) -> Path:
 @pytest.mark.parametrize("metric", ["map50", "map"])
 def test_detectors_are_compared_by_average_precision(tmp_path: Path, metric: str) -> None:
     half, all_found = detection_folder(tmp_path / "half", 10), detection_folder(tmp_path / "all", 20)
-    found = compare("detection", metric, {"all": all_found}, half, seed=0, rounds=200)["all"]
+    found = compare("detection", metric, {"all": all_found}, half, Drawn(0, 200))["all"]
     # All ten right ones come first: precision 1 up to recall 0.5, so 51 of the 101 recall points count.
     assert found.difference == pytest.approx(1 - 51 / 101)
     assert 0.2 < found.low < found.difference < found.high < 0.8
     assert (found.units, found.unit) == (20, "image")
-    same = compare("detection", metric, {"half": half}, half, seed=0, rounds=20)["half"]
+    same = compare("detection", metric, {"half": half}, half, Drawn(0, 20))["half"]
     assert (same.difference, same.error) == (0.0, 1 / 20)
