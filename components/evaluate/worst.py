@@ -3,11 +3,16 @@
 Among hundreds of slices some are bad by chance. So the answers are dealt to the images anew, many times, whole groups
 at a time; a gap is real if the greatest gap of such a deal seldom is as great (the maximum over all slices: the
 single-step procedure of Westfall & Young, Resampling-Based Multiple Testing, 1993, which knows how slices overlap).
+
+A slice may divide groups: left and right of stereo pairs. Its gap then lies between groups and within them, and sums to
+the gap of its images. The groups' means are dealt to the groups anew, and what a group says within itself changes sides or
+not, by a coin a group: a group stays one witness, however many images it has.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +27,10 @@ MOST_TESTED = 1000  # slices and pairs, the largest ones: more would hide behind
 MEMBERSHIPS = 20_000_000  # images times slices held at once, beyond which fewer slices are tested
 AND = " and "
 
+NOTHING = 1e-12  # of a gap, which is 1 at most: as much comes of rounding
+
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -64,20 +72,14 @@ def search(quality: NDArray[np.floating], groups: NDArray[np.generic], slices: t
     nobody = np.zeros(len(quality), bool)
     if not names or not len(quality):
         return Search(None, nobody, 0)
-    members = units_of(groups)
-    counts = np.bincount(members).astype(np.float64)
-    means = np.bincount(members, quality) / counts
-    held = np.stack([np.bincount(members, column, len(counts)) for column in inside.T.astype(np.float64)], axis=1)
-    weights = held / held.sum(axis=0)
-    outside = (counts[:, None] - held) / (counts[:, None] - held).sum(axis=0)
-    contrast = outside - weights  # (U, S): the gap is means @ contrast, and adds up to 0
-    spread = means.std(ddof=1) * np.sqrt((contrast**2).sum(axis=0)) if len(means) > 1 else np.zeros(len(names))
-    if not spread.all():
-        return Search(None, nobody, len(names))
-    gaps = means @ contrast
-    greatest = np.sort(_greatest(means, contrast / spread, seed))
-    p = (1 + DEALS - np.searchsorted(greatest, gaps / spread - 1e-12)) / (1 + DEALS)
-    real = np.flatnonzero(p <= LEVEL)
+    between, within = _gaps(quality, units_of(groups), inside)
+    gaps = between.means @ between.contrast + within.sum(axis=0)
+    spread = np.sqrt(between.variance + (within**2).sum(axis=0))
+    # Where every group splits alike and answers both sides alike, nothing differs: its gap is 0, however the answers are dealt.
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > NOTHING)
+    greatest = np.sort(_greatest(between.means, between.contrast * scale, within * scale, seed))
+    p = (1 + DEALS - np.searchsorted(greatest, gaps * scale - 1e-12)) / (1 + DEALS)
+    real = np.flatnonzero((p <= LEVEL) & (scale > 0))
     if not len(real):
         return Search(None, nobody, len(names))
     best = int(real[np.argmax(gaps[real])])
@@ -86,11 +88,40 @@ def search(quality: NDArray[np.floating], groups: NDArray[np.generic], slices: t
     return Search(worst, own, len(names))
 
 
-def _greatest(means: NDArray[np.float64], contrast: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """(DEALS,): the greatest standardised gap of any slice when the units' answers are dealt anew."""
-    random, block = np.random.default_rng(seed), max(1, CELLS // len(means))
-    parts = [np.tile(means, (min(block, DEALS - start), 1)) for start in range(0, DEALS, block)]
-    return np.concatenate([(random.permuted(part, axis=1) @ contrast).max(axis=1) for part in parts])
+class Between(NamedTuple):
+    """What groups say of slices by their means (U,): the gap is means @ contrast (U, S), of this `variance` (S,) when dealt anew."""
+
+    means: Floats
+    contrast: Floats
+    variance: Floats
+
+
+def _gaps(quality: NDArray[np.floating], members: NDArray[np.integer], inside: Bools) -> tuple[Between, Floats]:
+    """The gaps of slices (N, S) between the groups, and what each group adds to them within itself (D, S), of those that do."""
+    counts = np.bincount(members).astype(np.float64)
+    means = np.bincount(members, quality) / counts
+    held = _sums(members, inside)
+    sizes, whole = held.sum(axis=0), counts.sum()
+    contrast = (counts[:, None] - held) / (whole - sizes) - held / sizes  # (U, S): adds up to 0
+    variance = means.var(ddof=1) * (contrast**2).sum(axis=0) if len(means) > 1 else np.zeros(len(sizes))
+    within = -_sums(members, inside, quality - means[members]) * (1 / sizes + 1 / (whole - sizes))
+    return Between(means, contrast, variance), within[(np.abs(within) > NOTHING).any(axis=1)]
+
+
+def _sums(members: NDArray[np.integer], inside: Bools, weights: NDArray[np.floating] | float = 1.0) -> Floats:
+    """(U, S): of each group the sum of its images' weights (N,) in each slice (N, S)."""
+    return np.stack([np.bincount(members, column * weights, members.max() + 1) for column in inside.T], axis=1)
+
+
+def _greatest(means: Floats, contrast: Floats, within: Floats, seed: int) -> Floats:
+    """(DEALS,): the greatest standardised gap of any slice when the groups' means are dealt anew and a coin turns each group round."""
+    random, coins, block = np.random.default_rng(seed), np.random.default_rng([seed, 1]), max(1, CELLS // len(means))
+    found = []
+    for start in range(0, DEALS, block):
+        part = np.tile(means, (min(block, DEALS - start), 1))
+        turned = coins.choice((-1.0, 1.0), (len(part), len(within)))
+        found.append((random.permuted(part, axis=1) @ contrast + turned @ within).max(axis=1))
+    return np.concatenate(found)
 
 
 def _candidates(names: list[str], inside: Bools, least: int) -> tuple[list[str], Bools]:

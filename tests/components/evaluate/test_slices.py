@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from components.errors import UsageError
 from components.evaluate.detection_matches import gather, scenes
@@ -115,10 +118,68 @@ def test_copies_in_a_group_are_no_evidence() -> None:
     assert repeated.worst is None and repeated.tested
 
 
+def stereo(pairs: int, right: float = 0.9, left: float = 0.9, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right answers on the left and the right picture of each pair, which pair a picture is of, and which are the left ones."""
+    random, is_left = np.random.default_rng(seed), np.arange(2 * pairs) % 2 == 0
+    return (random.random(2 * pairs) < np.where(is_left, left, right)).astype(float), np.arange(2 * pairs) // 2, is_left
+
+
+def test_a_slice_that_every_group_splits_alike_hides_none_of_the_others() -> None:
+    quality, pair, is_left = stereo(200)
+    dark = np.isin(pair, np.arange(40))
+    quality[dark] = 0.0
+    alone = search(quality, pair, (["light: dark"], dark[:, None]), 20, 0)
+    assert alone.worst is not None and alone.worst.p <= 1 / 1000 and alone.tested == 1
+    sides = (["light: dark", "side: left", "side: right"], np.stack([dark, is_left, ~is_left], axis=1))
+    beside = search(quality, pair, sides, 20, 0)
+    assert beside.worst is not None and beside.worst.slice == "light: dark" and beside.worst.value == alone.worst.value == 0.0
+    assert beside.worst.p <= 1 / 1000 and beside.tested == 3 + 2 and (beside.members == alone.members).all()
+
+
+@given(seed=st.integers(0, 10_000), share=st.sampled_from((0.0, 0.3, 0.6, 0.9)))
+@settings(max_examples=10, deadline=None)
+def test_a_balanced_slice_changes_only_how_many_were_tested(seed: int, share: float) -> None:
+    """Where both sides are answered alike nothing speaks for either, so what is found among the rest stays as it is, to the bit."""
+    quality, (names, inside) = planted(share, seed)
+    quality, inside, group = np.repeat(quality, 2), np.repeat(inside, 2, axis=0), np.repeat(np.arange(400), 2)
+    is_left = np.arange(800) % 2 == 0
+    before = search(quality, group, (names, inside), 90, seed)
+    after = search(quality, group, ([*names, "side: left"], np.column_stack([inside, is_left])), 90, seed)
+    assert after.worst == before.worst and (after.members == before.members).all() and after.tested > before.tested
+
+
+def test_what_differs_within_groups_is_found_there() -> None:
+    quality, pair, is_left = stereo(200, left=0.6)
+    found = search(quality, pair, (["side: left", "side: right"], np.stack([is_left, ~is_left], axis=1)), 20, 0)
+    assert found.worst is not None and found.worst.slice == "side: left" and found.worst.p <= 1 / 1000
+    # Independent: McNemar's exact test of the pairs that disagree, half of them on either side if the sides are alike.
+    worse, better = ((quality[is_left] < quality[~is_left]).sum(), (quality[is_left] > quality[~is_left]).sum())
+    assert binomtest(int(worse), int(worse + better), alternative="greater").pvalue < 1 / 1000
+    # The same where every pair has one right and one wrong answer, so that no two pairs differ as a whole.
+    always = search((~is_left).astype(float), pair, (["side: left"], is_left[:, None]), 20, 0)
+    assert always.worst is not None and (always.worst.value, always.worst.rest) == (0.0, 1.0)
+
+
+def test_sides_that_are_alike_are_not_called_worse_more_often_than_the_level() -> None:
+    def is_found(seed: int) -> bool:
+        quality, pair, is_left = stereo(60, seed=seed)
+        return search(quality, pair, (["side: left", "side: right"], np.stack([is_left, ~is_left], axis=1)), 20, seed).worst is not None
+
+    assert sum(map(is_found, range(40))) < 7
+
+
+def test_many_images_of_few_groups_are_no_evidence_within_them() -> None:
+    # Ten groups of 100 images, three of which are worse on the left throughout: three coins of ten, not 300 images.
+    group, is_left = np.repeat(np.arange(10), 100), np.arange(1000) % 2 == 0
+    quality = np.where(is_left & (group < 3), 0.0, 1.0)
+    assert search(quality, group, (["side: left"], is_left[:, None]), 20, 0).worst is None
+
+
 def test_there_may_be_nothing_to_search() -> None:
     quality, named = planted(0.9)
     assert search(quality, np.arange(400), named, 201, 0).tested == 0
     assert search(np.ones(400), np.arange(400), named, 20, 0).worst is None
+    assert search(np.full(400, 0.7), np.arange(400) // 2, named, 20, 0).worst is None
     assert "nothing to search" in in_words(search(quality, np.arange(400), named, 399, 0), 399, "right")
     assert DEALS > 1 / LEVEL
 
