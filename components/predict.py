@@ -52,18 +52,28 @@ class Latency(NamedTuple):
     p99: float
 
 
-def latency_ms(model: keras.Model, pixels: NDArray[np.uint8], count: int) -> Latency:
-    """Time `count` images one by one, after one call to warm up; from few of them p99 is next to the slowest."""
+def latency_ms(model: keras.Model, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], count: int) -> Latency:
+    """Time `count` images one by one; from few of them p99 is next to the slowest.
+
+    Each image is (T, S, S, 3) uint8: its tiles, or itself alone, which are shown in batches as `detections` does. Each number
+    of tiles is shown once before, to warm up.
+    """
     import tensorflow as tf
 
-    call = tf.function(lambda image: model(image, training=False))
-    took = []
-    for index in range(count + 1):
-        image = tf.constant(pixels[index % len(pixels)][None])
+    call = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+    took, warm = [], set()
+    for index in range(1, count + 1):
+        image = images[index % len(images)]
+        batches = [tf.constant(image[start : start + BATCH]) for start in range(0, len(image), BATCH)]
+        for batch in batches:
+            if len(batch) not in warm:
+                np.asarray(call(batch))
+                warm.add(len(batch))
         start = time.perf_counter()
-        np.asarray(call(image))
+        for batch in batches:
+            np.asarray(call(batch))
         took.append(time.perf_counter() - start)
-    return Latency(*(float(value) for value in np.percentile(took[1:], (50, 99)) * 1000))
+    return Latency(*(float(value) for value in np.percentile(took, (50, 99)) * 1000))
 
 
 def _batched(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

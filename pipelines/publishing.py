@@ -87,7 +87,7 @@ def _evaluate_champion(paths: Paths, knobs: settings.Settings, task: str, model_
     from components.data.tables import TASKS
     from components.errors import DataError
     from pipelines.registry import Registry
-    from pipelines.stages.evaluate import evaluate_model
+    from pipelines.stages.evaluate import evaluate_model, trained_as
 
     assert task in TASKS
     registry = Registry(paths)
@@ -96,10 +96,6 @@ def _evaluate_champion(paths: Paths, knobs: settings.Settings, task: str, model_
         raise DataError(f"the {task} champion vanished while it was to be evaluated again: run the same command again")
     report = read_report(registry.evaluation(champion, scratch / "before"))
     log.info("%s was tested on other images: it is evaluated again on today's", report["model"])
-    cost = report["metrics"]
-    known = {"seconds": cost["cost/train_seconds"], "parameters": cost["cost/parameters"], "flops": cost["cost/flops"]}
-    params = {key: value for key, value in report["params"].items() if key != "seed"}
-    about = {"name": report["model"], "classes": report["classes"], "data_digest": report["data_digest"], "seed": report["params"]["seed"]}
     target = scratch / "again"
-    evaluate_model(paths, knobs, (model_file, {**about, **known, "params": params}), target, task)
+    evaluate_model(paths, knobs, (model_file, trained_as(report)), target, task)
     return target

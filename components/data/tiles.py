@@ -5,6 +5,7 @@ Objects that would shrink to a few pixels when a whole photograph is brought to 
 """
 
 import hashlib
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,13 @@ def cut(images: pd.DataFrame, boxes: pd.DataFrame, tiling: Tiling) -> Tiles:
             clipped += int(shown.clipped.sum())
             dropped += int(shown.dropped.sum())
     return Tiles(_tile_rows(images, places), pd.concat(rows, ignore_index=True), clipped, dropped)
+
+
+def by_photograph(pixels: NDArray[np.uint8], tiles: pd.DataFrame) -> list[NDArray[np.uint8]]:
+    """The pixels (N, ...) of tiles, rows of `cut`'s images, as one array (T, ...) a photograph, in their order."""
+    source = tiles["source_id"].to_numpy()
+    starts = [at for at in range(len(source)) if not at or source[at] != source[at - 1]]
+    return [pixels[start:end] for start, end in pairwise([*starts, len(source)])]
 
 
 class Shown(NamedTuple):

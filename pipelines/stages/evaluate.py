@@ -36,7 +36,8 @@ DETAILS = ("_small", "_medium", "_large", "/ar1", "/ar10", "_low", "_high")  # e
 @dataclass(frozen=True)
 class Findings:
     """What a task's evaluation hands to the report: metrics without their prefix for each split, the test's classes and the
-    intervals of the test's metrics, and what this model costs on this machine.
+    intervals of the test's metrics, and what this model costs on this machine. `tiles`: how many pictures the network looks at
+    for one test image, on average.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -45,6 +46,7 @@ class Findings:
     extra: dict[str, Any]
     latency: "Latency"
     memory_megabytes: float
+    tiles: float = 1.0
 
 
 def run(paths: Paths, settings: "Settings", name: str) -> None:
@@ -96,7 +98,7 @@ def _report(about: dict[str, Any], dataset: Dataset, findings: Findings, model_f
     cost = {
         "cost/train_seconds": round(about["seconds"], 1),
         "cost/parameters": about["parameters"],
-        "cost/flops": about["flops"],
+        "cost/flops": round(about["flops"] * findings.tiles),
         "cost/latency_ms": round(findings.latency.p50, 2),
         "cost/latency_p99_ms": round(findings.latency.p99, 2),
         "cost/memory_megabytes": round(findings.memory_megabytes, 1),
@@ -116,6 +118,7 @@ def _report(about: dict[str, Any], dataset: Dataset, findings: Findings, model_f
         "test_digest": test_digest(dataset),
         "test_images": len(dataset.part("test")),
         "model_sha256": sha256(model_file),
+        "network_flops": about["flops"],
         "metrics": metrics,
         "intervals": limits,
         "per_class": {label: {key: _rounded(value) for key, value in row.items()} for label, row in findings.per_class.items()},
@@ -126,6 +129,16 @@ def _report(about: dict[str, Any], dataset: Dataset, findings: Findings, model_f
     write_json(folder / "report.json", report)
     write_json(folder / "metrics.json", _nested(metrics))
     log.info("%s: %s", about["name"], in_a_line({name: value for name, value in metrics.items() if not name.endswith(DETAILS)}))
+
+
+def trained_as(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What model.json said of a model when it was trained, by its report: `about`, to evaluate it once more."""
+    cost = report["metrics"]
+    known = {"seconds": cost["cost/train_seconds"], "parameters": cost["cost/parameters"]}
+    flops = report.get("network_flops", cost["cost/flops"])  # reports older than that key have the network's alone
+    params = {key: value for key, value in report["params"].items() if key != "seed"}
+    about = {"name": report["model"], "classes": report["classes"], "data_digest": report["data_digest"], "seed": report["params"]["seed"]}
+    return {**about, **known, "flops": flops, "params": params}
 
 
 def every_class(known: list[str], present: list[str]) -> list[str]:

@@ -52,7 +52,7 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     limits = class_intervals(test[2], test[1], (knobs.top_k, knobs.calibration_bins), np.array(groups), knobs.rounds, settings.seed)
     if told["robustness"]:
         limits["corruption_error"] = (told["robustness"]["low"], told["robustness"]["high"])
-    return Findings(metrics, recalls, limits, told, latency_ms(model, test[0], knobs.latency_images), memory)
+    return Findings(metrics, recalls, limits, told, latency_ms(model, test[0][:, None], knobs.latency_images), memory)
 
 
 def _sureness(metrics: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from components.data.decode import read_image
 from components.data.tile_merging import merged
+from components.data.tiles import by_photograph
 from components.evaluate import slice_scores
 from components.evaluate.cost import load_measured
 from components.evaluate.detection import coco_metrics
@@ -78,7 +79,9 @@ def evaluate(paths: Paths, settings: "Settings", dataset: Dataset, about: dict[s
     limits = box_intervals(matched["test"], classes, seen.points, groups, knobs.rounds, settings.seed)
     if told["robustness"]:
         limits["corruption_error"] = (told["robustness"]["low"], told["robustness"]["high"])
-    return Findings(metrics, results["test"]["per_class"], limits, told, latency_ms(model, shown, knobs.latency_images), memory)
+    photographs = by_photograph(shown, tiled.part("test"))
+    latency, looks = latency_ms(model, photographs, knobs.latency_images), len(shown) / max(len(photographs), 1)
+    return Findings(metrics, results["test"]["per_class"], limits, told, latency, memory, looks)
 
 
 def _by_slice(paths: Paths, settings: "Settings", dataset: Dataset, seen: Seen, folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -104,20 +105,41 @@ def test_from_square_never_leaves_the_image(width, height, corners):
     assert ((found >= 0) & (found <= 1)).all()
 
 
-def test_latency_is_a_time_and_calls_one_image_at_a_time_and_once_to_warm_up():
-    seen = []
+def noted(told):
+    """A network that tells `told` of every batch it is shown."""
 
     class Noted(keras.layers.Layer):
         def call(self, pixels):
             import tensorflow as tf
 
-            tf.numpy_function(lambda found: seen.append(found.shape), [pixels], [])
+            tf.numpy_function(told, [pixels], [])
             return ops.cast(pixels, "float32")
 
     pixels = keras.Input((8, 8, 3), dtype="uint8")
-    took = latency_ms(keras.Model(pixels, Noted()(pixels)), np.zeros((3, 8, 8, 3), np.uint8), count=5)
+    return keras.Model(pixels, Noted()(pixels))
+
+
+def test_latency_is_a_time_and_calls_one_image_at_a_time_and_once_to_warm_up():
+    seen = []
+    took = latency_ms(noted(lambda found: seen.append(found.shape)), np.zeros((3, 1, 8, 8, 3), np.uint8), count=5)
     assert 0 < took.p50 <= took.p99 < 10_000
     assert seen == [(1, 8, 8, 3)] * 6
+
+
+def test_the_latency_of_a_photograph_is_that_of_all_its_tiles():
+    seen = []
+
+    def look(batch):
+        seen.append(len(batch))
+        time.sleep(0.02 * len(batch))
+
+    photographs = [np.zeros((tiles, 8, 8, 3), np.uint8) for tiles in (1, 4)]
+    took = latency_ms(noted(look), photographs, count=4)
+    assert seen == [4, 4, 1, 1, 4, 1]  # each number of tiles once to warm up, then four photographs in turn
+    assert took.p50 >= 49 and 79 <= took.p99 < 2000
+    seen.clear()
+    latency_ms(noted(lambda batch: seen.append(len(batch))), [np.zeros((BATCH + 3, 8, 8, 3), np.uint8)], count=2)
+    assert seen == [BATCH, 3, BATCH, 3, BATCH, 3]
 
 
 def test_a_saved_model_predicts_the_same(tmp_path):

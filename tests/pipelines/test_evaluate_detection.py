@@ -17,7 +17,7 @@ from components.evaluate.config import Evaluate
 from components.predict import Latency
 from pipelines.paths import Paths
 from pipelines.stages import evaluate_detection, evaluate_robustness
-from pipelines.stages.evaluate import Findings, plain
+from pipelines.stages.evaluate import Findings, _report, plain, trained_as
 from pipelines.stages.examples import Dataset
 
 SIDE = 100
@@ -46,7 +46,9 @@ def dataset(truth: list[dict[str, Any]]) -> Dataset:
     return Dataset(tables.DETECTION, ["cat"], pd.DataFrame(images), boxes)
 
 
-def evaluated(root: Path, monkeypatch: pytest.MonkeyPatch, truth: list[dict[str, Any]], found: list[dict[str, Any]]) -> Findings:
+def evaluated(
+    root: Path, monkeypatch: pytest.MonkeyPatch, truth: list[dict[str, Any]], found: list[dict[str, Any]], **params: Any
+) -> Findings:
     paths, folder = Paths(root), root / "evaluation"
     (folder / "pictures").mkdir(parents=True)
     (paths.data / "detection").mkdir(parents=True)
@@ -57,12 +59,14 @@ def evaluated(root: Path, monkeypatch: pytest.MonkeyPatch, truth: list[dict[str,
         "load_measured": lambda file, size: (None, 1.0),
         "pixels": lambda paths, images, task, size: np.zeros((len(images), size, size, 3), np.uint8),
         "detections": lambda model, shown, images, classes: every[every["image_id"].isin(images["image_id"])].reset_index(drop=True),
-        "latency_ms": lambda model, shown, count: Latency(1.0, 1.0),
+        "latency_ms": lambda model, images, count: Latency(float(len(images[0])), float(len(images))),
         "inside": SimpleNamespace(draw_layers=lambda *_: None),
     }
     for name, value in stand_in.items():
         monkeypatch.setattr(evaluate_detection, name, value)
-    return evaluate_detection.evaluate(paths, SETTINGS, dataset(truth), ABOUT, (root / "model.keras", folder))
+    return evaluate_detection.evaluate(
+        paths, SETTINGS, dataset(truth), {**ABOUT, "params": {**ABOUT["params"], **params}}, (root / "model.keras", folder)
+    )
 
 
 def test_points_are_chosen_on_validation_and_used_for_every_count_of_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +111,34 @@ def test_what_is_found_in_corrupted_images_is_kept_image_by_image(tmp_path: Path
     assert told["mean_corruption_error"] == pytest.approx(1 - 26 / 101) == findings.metrics["test"]["corruption_error"]
     assert told["clean"] == pytest.approx(76 / 101)
     assert {"robustness", "corruptions"} <= {path.stem for path in (tmp_path / "evaluation" / "pictures").iterdir()}
+
+
+def test_what_a_detector_costs_is_a_photographs_cost_however_many_tiles_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = rows("val", [(0, 0)]) + rows("test", [(0, 0)])
+    whole = evaluated(tmp_path / "whole", monkeypatch, truth, [])
+    assert (whole.latency, whole.tiles) == (Latency(1.0, 1.0), 1.0)  # one picture of the one photograph
+    monkeypatch.setattr(evaluate_detection, "merged", lambda found, tiles: found)
+    tiled = evaluated(tmp_path / "tiled", monkeypatch, truth, [], tile_size=50, tile_overlap=0.0)
+    assert (tiled.latency, tiled.tiles) == (Latency(4.0, 1.0), 4.0)  # its four tiles, of 50 pixels in 100
+
+
+def test_flops_are_a_photographs_and_stay_so_when_a_champion_is_evaluated_again(tmp_path: Path) -> None:
+    about = {**ABOUT, "seed": 3, "data_digest": "d", "flops": 1001, "parameters": 9, "seconds": 2.0}
+    about["params"] = {"image_size": SIDE, "architecture": "yolo"}
+    model_file = tmp_path / "model.keras"
+    model_file.write_bytes(b"weights")
+    (tmp_path / "pictures").mkdir()
+    nothing: dict[str, Any] = {"val": {}, "test": {}}
+    data = dataset(rows("test", [(0, 0)]))
+    data = replace(data, images=data.images.assign(label=None))
+    for _ in range(2):
+        _report(about, data, Findings(nothing, {}, {}, {}, Latency(1.0, 1.0), 1.0, 2.5), model_file, tmp_path)
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert report["metrics"]["cost/flops"] == 2502 and report["network_flops"] == 1001
+        assert trained_as(report) == about
+        about = trained_as(report)
+    del report["network_flops"]  # of a report that is older than it, whose number is the network's
+    assert trained_as(report)["flops"] == 2502
 
 
 @pytest.mark.parametrize("truth", [rows("val", [(0, 0)]) + rows("test", [(0, 0)]), rows("val", [(0, 0)])], ids=["boxes", "none to find"])

@@ -54,6 +54,14 @@ def test_a_photograph_no_larger_than_a_tile_stays_what_it_is(tiling: Tiling) -> 
     assert (tiles.clipped, tiles.dropped) == (0, 0)
 
 
+def test_pixels_of_tiles_stand_together_by_photograph() -> None:
+    three = pd.concat([photograph(250, 100, "a" * 64), photograph(90, 90, "b" * 64), photograph(180, 60, "c" * 64)], ignore_index=True)
+    shown = cut(three, boxes((0, 0, 1, 1)), Tiling(100, 0.2)).images
+    pixels = np.arange(len(shown), dtype=np.uint8).reshape(-1, 1, 1, 1)
+    assert [one.ravel().tolist() for one in tiles.by_photograph(pixels, shown)] == [[0, 1, 2], [3], [4, 5]]
+    assert tiles.by_photograph(pixels[:0], shown.iloc[:0]) == []
+
+
 def test_boxes_in_tiles_worked_by_hand() -> None:
     # Tiles 0..100 and 80..180 of 180 x 100. One box lies in the overlap, 85..95; one, 70..90, is whole in the first and half in
     # the second; one, 98..118, shows a tenth in the first; one, 90..110, half in the first and whole in the second.
