@@ -11,7 +11,7 @@ from components.data.codes.code import NOTE
 from components.data.facts import Facts
 from components.data.findings import Finding, finding
 from components.data.formats.listing import CORNERS, Listing
-from components.data.tables import BOXES, IMAGES, OK, QUARANTINED, frame
+from components.data.tables import BOXES, IMAGES, OK, QUARANTINED, frame, own_columns
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def _image_row(task: str, row: Row, facts: Facts, rules: Rules, found: list[Find
         problems.append("label-not-allowed")
         found.append(_not_allowed(path, None, row["label"], rules))
     status = QUARANTINED if problems else OK
-    own = {"path": path, "task": task, "label": row["label"], "given_split": row["given_split"]}
-    return facts | own | {"status": status, "problems": problems}
+    said = {name: row[name] for name in ("label", "given_split", *own_columns(row))}
+    return facts | said | {"path": path, "task": task, "status": status, "problems": problems}
 
 
 def _side_problem(path: str, facts: Facts, rules: Rules) -> Finding | None:

@@ -5,13 +5,13 @@ same while the test set grows, and two models of one split are compared on the s
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from components.data.tables import CLASSIFICATION
-from components.errors import UsageError
+from components.data.tables import CLASSIFICATION, PREFIX, SEVERAL, column_of, refuse_unknown_columns
 from components.evaluate.detection import LARGE, SMALL, is_ignored, pixel_boxes
 
 COLUMNS = ["image_id", "slice"]
@@ -21,18 +21,18 @@ THIRDS = {  # column of the images table -> the slices' name, and its lower, mid
     "sharpness": ("sharpness", ("blurred", "middling", "sharp")),
 }
 SIZES = ("small", "medium", "large")
+BESIDES = ("class", "image size", "boxes", "source")  # what there are slices by anyhow; a column of that name keeps its prefix
 MOST_VALUES = 12  # of a source or a column that is no number: more are no slices but a list
-NO_SLICES = ("image_id", "path", "phash", "problems", "status", "split", "task")
 
 
 def slices(test: pd.DataFrame, train: pd.DataFrame, boxes: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
     """image_id and slice ("brightness: dark") of the test images, one row a membership, sorted by slice.
 
     test, train: rows of the images table; boxes: the test images'. By class (the images that hold one), size, brightness,
-    contrast, sharpness, box size, source, and further `columns`: numbers by their thirds, else by value. What all test images
-    share is left out. Raises UsageError for a column that the table has not.
+    contrast, sharpness, box size, source, and further `columns`, by the names that components.data.tables.column_of knows: numbers by
+    their thirds, else by value. What all test images share is left out. Raises UsageError for a column that the table has not.
     """
-    _refuse_unknown(test, columns)
+    refuse_unknown_columns(columns, {str(test["task"].iloc[0]) if len(test) else "test": test})
     found = [pd.DataFrame({"image_id": test["image_id"].to_numpy(), "slice": names}) for names in _values(test, train, boxes, columns)]
     of_boxes = boxes[["image_id", "label"]].drop_duplicates()
     found.append(pd.DataFrame({"image_id": of_boxes["image_id"].to_numpy(), "slice": "class: " + of_boxes["label"].astype(str).to_numpy()}))
@@ -49,11 +49,26 @@ def dimension(name: str) -> str:
     return name.partition(": ")[0]
 
 
-def _refuse_unknown(test: pd.DataFrame, columns: Sequence[str]) -> None:
-    may = [name for name in test if name not in NO_SLICES]
+def too_many(test: pd.DataFrame, columns: Sequence[str]) -> dict[str, int]:
+    """Of the columns those whose texts are too many to be slices, with their number."""
+    found = {}
     for name in columns:
-        if name not in may:
-            raise UsageError(f"evaluate.slices names {name!r}, expected columns of the images table: {', '.join(map(str, may))}")
+        values, _ = _column(test, test, name)
+        if not is_numeric_dtype(values) and values.nunique() > MOST_VALUES:
+            found[name] = int(values.nunique())
+    return found
+
+
+def _column(test: pd.DataFrame, train: pd.DataFrame, name: str) -> tuple["pd.Series[Any]", "pd.Series[Any]"]:
+    """The values of test and training images; those of the dataset's own columns as numbers where all are, and too many to be names."""
+    column = column_of(test, name)
+    assert column is not None
+    values, of_train = test[column], train[column]
+    if not column.startswith(PREFIX) or values.nunique() <= MOST_VALUES:
+        return values, of_train
+    numbers, numbers_of_train = (pd.to_numeric(part, errors="coerce") for part in (values, of_train))
+    texts = values[numbers.isna()].dropna()
+    return (numbers, numbers_of_train) if (texts == SEVERAL).all() else (values, of_train)
 
 
 def _values(test: pd.DataFrame, train: pd.DataFrame, boxes: pd.DataFrame, columns: Sequence[str]) -> Iterator[list[str | None]]:
@@ -68,10 +83,12 @@ def _values(test: pd.DataFrame, train: pd.DataFrame, boxes: pd.DataFrame, column
         yield _box_sizes(test, boxes)
     yield _sources(test)
     for column in columns:
-        if is_numeric_dtype(test[column]) and not is_bool_dtype(test[column]) and test[column].nunique() > len(SIZES):
-            yield _thirds(column, test[column], train[column], ("low", "middling", "high"))
+        values, of_train = _column(test, train, column)
+        name = str(column_of(test, column)) if column in BESIDES else column
+        if is_numeric_dtype(values) and not is_bool_dtype(values) and values.nunique() > len(SIZES):
+            yield _thirds(name, values, of_train, ("low", "middling", "high"))
         else:
-            yield _by_value(column, [None if value is None or value != value else str(value) for value in test[column]])
+            yield _by_value(name, [None if value is None or value != value else str(value) for value in values])
 
 
 def _thirds(name: str, values: "pd.Series[float]", of_train: "pd.Series[float]", words: Sequence[str]) -> list[str | None]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from components.data.tables import CLASSIFICATION, OK, usable
+from components.data.tables import CLASSIFICATION, OK, own_columns, usable
 
 # Table -> the columns that name one of its rows to a person.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -57,7 +57,7 @@ def class_table(images: pd.DataFrame, boxes: pd.DataFrame, classes: Sequence[str
 def _with_image_columns(images: pd.DataFrame, boxes: pd.DataFrame) -> pd.DataFrame:
     ids = boxes.loc[boxes["status"] == OK, "image_id"]
     width, height = _numbers(images["width"]), _numbers(images["height"])
-    return _in_words(images).assign(
+    return _in_words(images.drop(columns=own_columns(images))).assign(
         aspect_ratio=width / height,
         megapixels=width * height / 1e6,
         boxes=images["image_id"].map(ids.value_counts()).fillna(0).astype("int64"),

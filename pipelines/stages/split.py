@@ -25,14 +25,21 @@ MEMORY = "placements.parquet"
 def run(paths: Paths, settings: "Settings") -> None:
     """Write outputs/split/<task>/ for both tasks; an absent dataset gives empty tables and says so.
 
-    Raises DataError for leakage in a given split (unless split.on_leak is "repair") or a split that would be empty.
+    Raises UsageError for a column of evaluate.slices that no image has, hours before the evaluation would miss it, DataError for
+    leakage in a given split (unless split.on_leak is "repair") or a split that would be empty.
     """
+    _refuse_unknown_slices(paths, settings.evaluate.slices)
     fractions = {name: float(getattr(settings.split, name)) for name in tables.SPLITS}
     for task in tables.TASKS:
         own = getattr(settings.data, task)
         grouping = f"group_pattern {own.group_pattern}, group_column {own.group_column}, near_duplicates {own.near_duplicates}"
         terms = Terms(fractions, settings.seed, grouping)
         _split_task(paths.validate(task), paths.split(task), terms, settings.split.on_leak == "repair")
+
+
+def _refuse_unknown_slices(paths: Paths, names: list[str]) -> None:
+    found = {task: tables.read(paths.validate(task) / "images.parquet", tables.IMAGES) for task in tables.TASKS if names}
+    tables.refuse_unknown_columns(names, {task: images for task, images in found.items() if not images.empty})
 
 
 def _split_task(source: Path, target: Path, terms: Terms, repair: bool) -> None:

@@ -30,6 +30,7 @@ def settings(**changed: object) -> SimpleNamespace:
         data=SimpleNamespace(classification=dataset, detection=dataset),
         validate=SimpleNamespace(**own | changed),
         split=SimpleNamespace(train=0.6, val=0.2, test=0.2, on_leak="refuse"),
+        evaluate=SimpleNamespace(slices=[]),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from components.data.formats.splits import SPLIT_NAMES
+from components.data.tables import SEVERAL
 
 # Names as written in the wild, in the order of preference; case, blanks and punctuation do not count.
 _IMAGE = ("imagepath", "filepath", "path", "filename", "file", "image", "img", "imagename", "imagefile", "imageid", "id")
@@ -73,8 +74,28 @@ def recognise(rows: Sequence[list[str]], is_image: Callable[[str], bool]) -> Col
     """
     if not rows:
         return None
-    by_header = _of_header([_PUNCTUATION.sub("", name.lower()) for name in rows[0]])
+    by_header = _of_header([_plain(name) for name in rows[0]])
     return by_header or _of_rows([row for row in rows if row], is_image)
+
+
+def joined(before: str | None, value: str) -> str | None:
+    """What an image's rows say together in such a column: a blank says nothing, two different texts say SEVERAL."""
+    if not value or before == value:
+        return before
+    return value if before is None else SEVERAL
+
+
+def _plain(name: str) -> str:
+    return _PUNCTUATION.sub("", name.lower())
+
+
+def further(columns: Columns, header: Sequence[str]) -> dict[str, int]:
+    """The place of each named column that means nothing here, but for the group if it bears a name of its own; of two of one name the first."""
+    names = [name.strip() for name in header]
+    known = {columns.image, columns.label, columns.split, columns.crowd, columns.difficult, columns.confidence}
+    known |= {*(columns.box or ()), *(columns.size or ())}
+    known |= {at for at in (columns.group,) if at is not None and _plain(names[at]) in _GROUP}
+    return {name: at for at, name in enumerate(names) if name and at not in known and names.index(name) == at}
 
 
 def _of_header(names: list[str]) -> Columns | None:

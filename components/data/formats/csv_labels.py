@@ -5,16 +5,19 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import pandas as pd
+
 from components.data.formats import csv_boxes, csv_file
 from components.data.boxes import Corners
 from components.data.formats.box_checks import Size
-from components.data.formats.csv_columns import EXPECTED
+from components.data.formats.csv_columns import EXPECTED, further, joined
 from components.data.formats.csv_file import Table
 from components.data.formats.listing import Collector, Listing, unique_names
 from components.data.formats.missing import missing, note_unlisted
 from components.data.formats.splits import SPLIT_NAMES, split_of_name, split_of_path
 from components.data.formats.text import LabelError
 from components.data.formats.tree import Tree
+from components.data.tables import PREFIX
 from components.errors import DataError
 
 _HOPELESS = 10_000  # rows: where so many and more than half are bad, the table is another than it seems
@@ -43,7 +46,7 @@ def read(tree: Tree, *, boxes: bool, group_column: str | None = None) -> Listing
     are fractions where those of a file's first 1,000 rows are, else pixels from 0, the right and bottom ones outside
     the box. A column `split` counts first, then what the file's name says, then the image's folder; a column `group`,
     or `group_column` if given, names images that belong together. `IsGroupOf` becomes is_crowd. A detection row without label and corners lists
-    an image with nothing to detect. Raises DataError when no table is found, one cannot be read, or an image stands in two splits.
+    an image with nothing to detect. What else the header names is carried along (components.data.tables). Raises DataError when no table is found, one cannot be read, or an image stands in two splits.
     """
     gathered = Collector()
     tables = find(tree, boxes=boxes)
@@ -57,7 +60,14 @@ def read(tree: Tree, *, boxes: bool, group_column: str | None = None) -> Listing
     note_unlisted(tree.images, reading.images, "no CSV file", gathered)
     source = str(tree.root / tables[0].path)
     rows = gathered.boxes if boxes else gathered.images
-    return gathered.listing("csv", unique_names(sorted({str(row[1]) for row in rows if row[1] is not None and not row[-1]}), source))
+    classes = unique_names(sorted({str(row[1]) for row in rows if row[1] is not None and not row[-1]}), source)
+    return _with_own_columns(gathered.listing("csv", classes), reading.images)
+
+
+def _with_own_columns(listing: Listing, images: "dict[str, _Image]") -> Listing:
+    names = dict.fromkeys(name for image in images.values() for name in image.own)
+    columns = {PREFIX + name: [images[path].own.get(name) for path in listing.images["path"]] for name in names}
+    return replace(listing, images=listing.images.assign(**{name: pd.Series(values, dtype=object) for name, values in columns.items()}))
 
 
 def _grouped(tree: Tree, table: Table, column: str) -> Table:
@@ -75,6 +85,7 @@ class _Image:
     where: tuple[str, int]
     labels: dict[str, tuple[str, int]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    own: dict[str, str | None] = field(default_factory=dict)
     size: Size | None = None
     is_measured: bool = False
 
@@ -86,12 +97,13 @@ class _Reading:
     gathered: Collector
     images: dict[str, _Image] = field(default_factory=dict)
     boxes: bool = False
+    further: dict[str, int] = field(default_factory=dict)
     last: tuple[tuple[str, str], str] = (("", ""), "")
 
     def read(self, table: Table) -> None:
         """Raises DataError when the table as a whole cannot be read."""
         columns, path = table.columns, table.path
-        self.boxes = columns.box is not None
+        self.boxes, self.further = columns.box is not None, further(columns, table.header)
         self.gathered.tally(path, *table.oddities)
         in_pixels = table.columns.box is not None and csv_boxes.in_pixels(table.sample, table.columns.box)
         of_file = split_of_name(posixpath.splitext(posixpath.basename(path))[0]) or split_of_path(path)
@@ -178,6 +190,8 @@ class _Reading:
                 f"{self.tree.root / where[0]}:{where[1]} has {path} in {split}, which {image.where[0]}:{image.where[1]} has in "
                 f"{image.split}; expected each image in one split: take it out of one"
             )
+        for name, at in self.further.items():
+            image.own[name] = joined(image.own.get(name), row[at].strip())
         self._check_size(path, image, table, row, where)
         return image
 

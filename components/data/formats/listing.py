@@ -27,7 +27,7 @@ class Listing:
     """A dataset as its labels describe it; no pixel has been read.
 
     `images`: path (POSIX, relative to the dataset), label (null for detection), given_split (or null), group (null
-    unless a CSV file has such a column), problems.
+    unless a CSV file has such a column), problems, and a CSV file's further columns (components.data.tables), texts or null.
     `boxes`: path, label, x_min, y_min, x_max, y_max (0..1 of the upright image), is_crowd, is_difficult, source (the
     label file), line (in it), problems. A row with problems is to be quarantined.
     """

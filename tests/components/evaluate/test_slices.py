@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from components.errors import UsageError
 from components.evaluate.detection_matches import gather, scenes
 from components.evaluate.slice_scores import errors_first, in_words, of_classifier, of_detector
-from components.evaluate.slices import slices
+from components.evaluate.slices import slices, too_many
 from components.evaluate.worst import AND, DEALS, LEVEL, memberships, search
 from tests.components.evaluate.detection_cases import CLASSES, random_case
 
@@ -66,6 +66,23 @@ def test_columns_that_are_asked_for_and_those_that_are_not_there() -> None:
     assert found(test, test, columns=("bytes",))["bytes: high"] == ["i3"]
     with pytest.raises(UsageError, match=r"evaluate.slices names 'colour', expected columns of the images table: .*format"):
         slices(test, test, NO_BOXES, ["colour"])
+
+
+def test_the_datasets_own_columns_are_texts_unless_they_are_many_numbers() -> None:
+    cameras = ["n", "s", "several values", None, *"nnnn", *"ssss", *"tttt"]
+    numbers = [*map(str, range(15)), "several values"]
+    own = {"csv.camera": cameras, "csv.lens": [*"1234"] * 4, "csv.iso": numbers, "csv.serial": [f"s{at}" for at in range(16)]}
+    test, train = images(16, **own), images(9, **{**dict.fromkeys(own, "s"), "csv.iso": ["0", "0", "0", "7", "7", "7", "9", "9", "nine"]})
+    table = found(test, train, columns=("camera", "lens", "iso", "serial"))
+    assert {name: len(of) for name, of in table.items() if name.startswith("camera")} == {
+        "camera: n": 5, "camera: s": 5, "camera: t": 4, "camera: several values": 1,
+    }  # fmt: skip
+    assert [name for name in table if name.startswith("lens")] == [f"lens: {number}" for number in "1234"]
+    # The thirds of the training images' eight numbers: 7 / 3 and 7; who has no number is in none of them.
+    assert table["iso: low"] == ["i0", "i1", "i2"]
+    assert table["iso: high"] == [f"i{at}" for at in range(8, 15)]
+    assert not [name for name in table if name.startswith("serial")]
+    assert too_many(test, ["camera", "lens", "iso", "serial"]) == {"serial": 16}
 
 
 def test_detectors_have_classes_and_box_sizes_by_the_boxes() -> None:

@@ -54,6 +54,12 @@ def test_found_are_all_and_kept_those_that_are_ok(judged: dict[str, pd.DataFrame
     assert list(judged["boxes_kept"]["box_id"]) == ["box 0", "box 2", "box 3"]
 
 
+def test_columns_of_the_datasets_own_are_not_judged(judged: dict[str, pd.DataFrame]) -> None:
+    images = tables.frame([{**image(0), "csv.camera": "north"}], tables.IMAGES)
+    found = judged_tables("detection", images, tables.frame([], tables.BOXES), [])
+    assert "csv.camera" in images and list(found["images_found"]) == list(judged["images_found"])
+
+
 def test_images_have_shape_boxes_and_problems_in_words(judged: dict[str, pd.DataFrame]) -> None:
     found = judged["images_found"].set_index("path")
     assert found.loc["0.png", ["aspect_ratio", "megapixels", "boxes"]].tolist() == [2.0, 0.02, 2]
