@@ -69,7 +69,8 @@ def tag_decision(registry: Registry, version: Version, entry: Mapping[str, Any])
 def recover(registry: Registry, task: str) -> Entry | None:
     """Complete or void the last move if its promoter died before it was settled; answers what was completed.
 
-    A champion that somebody chose past the ledger, in MLflow's UI, stays, and the ledger says so from then on.
+    A champion that somebody chose past the ledger, in MLflow's UI, stays, and the ledger says so from then on. The version that the
+    ledger had is `previous` then, so that a rollback undoes the choice.
     """
     entries = registry.history(task)
     last = last_move(entries)
@@ -80,9 +81,7 @@ def recover(registry: Registry, task: str) -> Entry | None:
     before, after = ((last[side] or {}).get("version") for side in ("from", "to"))
     if last["event"] == "moved" or last["number"] <= registry.settled(task).number:
         if number != after:
-            found = champion.named() if champion else None
-            why = f"{_told(found)} was made champion past the ledger, which had {_told(last['to'])}"
-            note(registry, {"task": task, "event": "moved", "from": last["to"], "to": found, "reasons": [why]})
+            _note_choice(registry, task, last["to"], champion)
         return None
     if after is None or number not in (before, after) or registry.numbered(task, after) is None:
         now = _told(champion.named() if champion else None)
@@ -92,6 +91,16 @@ def recover(registry: Registry, task: str) -> Entry | None:
     log.warning("%s: entry %d of the ledger was cut short (%s): it is completed", task, last["number"], last["by"])
     apply(registry, last)
     return last
+
+
+def _note_choice(registry: Registry, task: str, had: Mapping[str, Any] | None, champion: Version | None) -> None:
+    """Somebody made `champion` what it is where the ledger `had` another: that is previous, unless it was deleted."""
+    left = registry.numbered(task, had["version"]) if had else None
+    if left is not None:
+        registry.assign(left, "previous")  # before the note: whoever dies in between is followed by one who sees the choice again
+    found = champion.named() if champion else None
+    why = f"{_told(found)} was made champion past the ledger, which had {_told(had)}"
+    note(registry, {"task": task, "event": "moved", "from": had, "to": found, "reasons": [why]})
 
 
 def last_move(entries: Sequence[Entry]) -> Entry | None:

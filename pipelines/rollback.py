@@ -62,18 +62,21 @@ def _no_collecting() -> Iterator[None]:
 def rollback(registry: Registry, paths: Paths, task: str) -> dict[str, Any]:
     """Make the previous champion champion again, and the present one previous; answers the ledger's entry.
 
-    The version rolled back from is not promoted again until it is rolled back to. Raises UsageError when there is no
-    previous champion, DataError when it is damaged, does not load or answers other than it did: nothing has changed then.
+    The version rolled back from is not promoted again until it is rolled back to. Raises UsageError when there is no other,
+    previous champion, DataError when it is damaged, does not load or answers other than it did: the champion stays then.
     """
-    _, previous = _both(registry, task)
+    with registry.promoting(task) as completed:  # first, since a champion that was chosen past the ledger decides what is previous
+        if completed is not None:
+            return _asked_for(completed)
+        _, previous = _both(registry, task)
     with tempfile.TemporaryDirectory() as folder:
         tried = try_out(registry, paths, task, previous, Path(folder))
     with registry.promoting(task) as completed:
-        if completed is not None and completed["event"] == "rollback":
-            return completed  # the one that was cut short is what was asked for
+        if completed is not None:
+            return _asked_for(completed)
         champion, now = _both(registry, task)
-        if completed is not None or now.number != previous.number:
-            raise UsageError(f"the {NAMES[task]} changed meanwhile: look at `visionloop history {task}`, then run it again")
+        if now.number != previous.number:
+            raise _changed(task)
         why = f"rolled back by hand from version {champion.number} ({champion.model}) to version {previous.number} ({previous.model})"
         moved = {"from": champion.named(), "to": previous.named(), "reasons": [why, f"version {previous.number} {tried.told()}"]}
         entry = acts.record(registry, {"task": task, "event": "rollback", **moved})
@@ -81,11 +84,25 @@ def rollback(registry: Registry, paths: Paths, task: str) -> dict[str, Any]:
         return entry
 
 
+def _asked_for(completed: dict[str, Any]) -> dict[str, Any]:
+    """A rollback that was cut short is what was asked for; after a promotion that was, nobody has asked for one."""
+    if completed["event"] != "rollback":
+        raise _changed(completed["task"])
+    return completed
+
+
+def _changed(task: str) -> UsageError:
+    return UsageError(f"the {NAMES[task]} changed meanwhile: look at `visionloop history {task}`, then run it again")
+
+
 def _both(registry: Registry, task: str) -> tuple[Version, Version]:
-    """The champion and the previous one."""
+    """The champion and the previous one, which is another. Raises UsageError when there are not two."""
     champion, previous = registry.at(task, "champion"), registry.at(task, "previous")
     if previous is None or champion is None:
         raise UsageError(f"there is no previous {NAMES[task]} to roll back to; `visionloop history {task}` shows what happened")
+    if previous.number == champion.number:
+        same = f"version {champion.number} ({champion.model}) of the {NAMES[task]} is both champion and previous: there is nothing to roll back to"
+        raise UsageError(f"{same}; give another version the alias `previous` in MLflow (`visionloop ui`), then run it again")
     return champion, previous
 
 

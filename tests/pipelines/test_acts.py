@@ -10,11 +10,12 @@ import pytest
 
 from benchmarks.promoters_stores import prepare
 from components.errors import ServiceError
-from pipelines import acts
+from pipelines import acts, rollback
+from pipelines.cli import main
 from pipelines.paths import Paths
 from pipelines.promote import promote
 from pipelines.registry import Registry
-from tests.pipelines.fabricate import empty_store, project, settings
+from tests.pipelines.fabricate import empty_store, enter, project, settings
 
 TASK = "classification"
 UNGUARDED = dict.fromkeys(["max_recall_drop", "max_size_ratio", "max_latency_ratio", "max_ece_rise"])
@@ -126,25 +127,28 @@ def test_a_promotion_that_died_anywhere_is_completed_or_never_was(paths: Paths, 
         assert story(registry)[-1] == (("model02" if begun else "model01"), "model03")
 
 
-def test_a_rollback_that_died_anywhere_is_done_once_when_asked_again(paths: Paths, deaths: Any) -> None:
-    from pipelines import rollback
+@pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These versions have no model that could be loaded before a rollback to them."""
+    monkeypatch.setattr(rollback, "try_out", lambda *_: rollback.Tried(0, None, 0.0, 0.0))
 
+
+@pytest.mark.usefixtures("untried")
+def test_a_rollback_that_died_anywhere_is_done_once_when_asked_again(paths: Paths, deaths: Any) -> None:
     def roll(registry: Registry) -> None:
         rollback.rollback(registry, paths, TASK)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollback, "try_out", lambda *_: rollback.Tried(0, None, 0.0, 0.0))
-        promoted(paths, Registry(paths), "model01")
-        promoted(paths, Registry(paths), "model02")
-        for registry in deaths(roll):
-            champion, previous = aliases(registry)
-            assert champion in ("model01", "model02") and previous in ("model01", "model02")
-            if champion == "model02":  # it did not come to its end, so it is asked for again
-                roll(registry)
-            assert aliases(registry) == ("model01", "model02")
-            assert story(registry) == [(None, "model01"), ("model01", "model02"), ("model02", "model01")]
-            promoted(paths, registry, "model02")
-            assert aliases(registry)[0] == "model01", "what was rolled back is not promoted again"
+    promoted(paths, Registry(paths), "model01")
+    promoted(paths, Registry(paths), "model02")
+    for registry in deaths(roll):
+        champion, previous = aliases(registry)
+        assert champion in ("model01", "model02") and previous in ("model01", "model02")
+        if champion == "model02":  # it did not come to its end, so it is asked for again
+            roll(registry)
+        assert aliases(registry) == ("model01", "model02")
+        assert story(registry) == [(None, "model01"), ("model01", "model02"), ("model02", "model01")]
+        promoted(paths, registry, "model02")
+        assert aliases(registry)[0] == "model01", "what was rolled back is not promoted again"
 
 
 def test_a_champion_chosen_past_the_ledger_stays_and_is_told(paths: Paths) -> None:
@@ -156,6 +160,60 @@ def test_a_champion_chosen_past_the_ledger_stays_and_is_told(paths: Paths) -> No
     assert aliases(registry) == ("model03", "model00")
     assert story(registry) == [(None, "model01"), ("model01", "model02"), ("model02", "model00"), ("model00", "model03")]
     assert "past the ledger" in registry.history(TASK)[2]["reasons"][0]
+
+
+@pytest.mark.usefixtures("untried")
+def test_a_rollback_undoes_a_choice_past_the_ledger_wherever_it_died(paths: Paths, deaths: Any) -> None:
+    registry = Registry(paths)
+    promoted(paths, registry, "model00")
+    promoted(paths, registry, "model01")
+    assert aliases(registry) == ("model01", "model00")
+    registry.store.client.set_registered_model_alias("classifier", "champion", "1")
+    assert aliases(registry) == ("model00", "model00")
+    for survived in deaths(lambda registry: rollback.rollback(registry, paths, TASK)):
+        assert "model01" in aliases(survived) or aliases(survived) == ("model00", "model00")
+        if aliases(survived)[0] == "model00":  # it did not come to its end, so it is asked for again
+            rollback.rollback(survived, paths, TASK)
+        with survived.promoting(TASK):
+            assert aliases(survived) == ("model01", "model00")
+        assert story(survived) == [(None, "model00"), ("model00", "model01"), ("model01", "model00"), ("model00", "model01")]
+        back, left = survived.numbered(TASK, 2), survived.numbered(TASK, 1)
+        assert back is not None and left is not None and back.rolled_back is None and left.rolled_back is not None
+
+
+@pytest.mark.usefixtures("untried")
+def test_a_champion_is_not_rolled_back_to_itself(paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    registry = Registry(paths)
+    promoted(paths, registry, "model00")
+    promoted(paths, registry, "model01")
+    registry.store.client.set_registered_model_alias("classifier", "previous", "2")
+    before = registry.store.client.get_model_version("classifier", "2").tags, registry.history(TASK)
+    enter(paths, monkeypatch)
+    assert main(["rollback", TASK]) == 2
+    told = capsys.readouterr().err
+    assert "version 2 (model01) of the classifier is both champion and previous" in told and "alias `previous`" in told
+    assert aliases(registry) == ("model01", "model01")
+    assert (registry.store.client.get_model_version("classifier", "2").tags, registry.history(TASK)) == before
+
+
+def test_a_choice_of_no_champion_keeps_the_one_that_was_as_previous(paths: Paths) -> None:
+    registry = Registry(paths)
+    promoted(paths, registry, "model00")
+    promoted(paths, registry, "model01")
+    registry.store.client.delete_registered_model_alias("classifier", "champion")
+    with registry.promoting(TASK):
+        assert aliases(registry) == (None, "model01")
+
+
+def test_previous_stays_where_the_version_that_the_ledger_had_was_deleted(paths: Paths) -> None:
+    registry = Registry(paths)
+    for model in ("model00", "model01", "model02"):
+        promoted(paths, registry, model)
+    registry.store.client.set_registered_model_alias("classifier", "champion", "1")
+    registry.store.client.delete_model_version("classifier", "3")
+    with registry.promoting(TASK):
+        assert aliases(registry) == ("model00", "model01")
+    assert registry.history(TASK)[-1]["event"] == "moved"
 
 
 def test_what_was_begun_is_voided_when_the_champion_became_a_third(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
