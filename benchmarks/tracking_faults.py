@@ -245,7 +245,7 @@ def main() -> int:
             delivered(made, paths, proxy.url)
         from pipelines.tracking import Tracking
 
-        Tracking(paths, proxy.url).reconcile(TASK)
+        Tracking(paths, proxy.url).reconcile()
         found = told(store, candidates)
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(proxy.counts.items()))
         print(f"seed {given.seed}: {sum(proxy.counts.values())} faults ({kinds}) over {len(candidates)} candidates of {EPOCHS} epochs")

@@ -19,6 +19,7 @@ from pipelines.environment import prepare_environment
 from pipelines.paths import Paths, find_root
 from pipelines.report import candidates as report
 from pipelines.report import validation
+from pipelines.tracking import Tracking
 from pipelines.turns import Turns, expected_work
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def visionloop(tasks: list[str] | None = None, models: list[str] | None = None, 
     paths = Paths(Path(root)) if root else Paths(find_root())
     knobs = settings.load(paths.params)
     chosen = select(knobs, tasks, models)
+    Tracking(paths).reconcile()
     _version_data(paths)
     try:
         return _loop(paths, knobs, chosen)

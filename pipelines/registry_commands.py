@@ -16,8 +16,10 @@ def promote_task(paths: Paths, task: str, say: Say | None = None, *, require: bo
     ServiceError when MLflow is away.
     """
     from pipelines.publishing import promote_models, publish_model
+    from pipelines.tracking import Tracking
 
     knobs = settings.load(paths.params)
+    Tracking(paths).reconcile()
     names = [model.name for model in knobs.models.values() if model.task == task]
     models = [name for name in names if (paths.evaluate(name) / "report.json").is_file()]
     for model in models:

@@ -101,8 +101,9 @@ def _both(registry: Registry, task: str) -> tuple[Version, Version]:
     if previous is None or champion is None:
         raise UsageError(f"there is no previous {NAMES[task]} to roll back to; `visionloop history {task}` shows what happened")
     if previous.number == champion.number:
-        same = f"version {champion.number} ({champion.model}) of the {NAMES[task]} is both champion and previous: there is nothing to roll back to"
-        raise UsageError(f"{same}; give another version the alias `previous` in MLflow (`visionloop ui`), then run it again")
+        same = f"version {champion.number} ({champion.model}) of the {NAMES[task]} is both champion and previous"
+        remedy = "give another version the alias `previous` in MLflow (`visionloop ui`), then run it again"
+        raise UsageError(f"{same}, so there is nothing to roll back to: {remedy}")
     return champion, previous
 
 

@@ -140,8 +140,12 @@ class _Search:
         """Every trial that is still to do."""
         if self.study.trials:
             log.info("%s: going on after %d of %d trials", self.plan.model.name, self.study.ended, self.plan.trials)
-        while self.study.ended < self.plan.trials and not self._over():
-            self._trial(self.study.begin({**parameters(self.plan.model), **self.fixed}))
+        try:
+            while self.study.ended < self.plan.trials and not self._over():
+                self._trial(self.study.begin({**parameters(self.plan.model), **self.fixed}))
+        except Exception:
+            self.runs.failed()
+            raise
         if self.wished() and self.study.ended < self.plan.trials:
             self.runs.interrupted()
             raise KeyboardInterrupt
@@ -192,6 +196,10 @@ class _Search:
             if not self.wished() and not self._over():
                 raise  # a second Ctrl-C, before the training could save itself
             return
+        except Exception:
+            if live:
+                live.failed()
+            raise
         finally:
             _forget_network()
         checkpoint.remove(place)

@@ -97,9 +97,8 @@ def _refuse_untrainable(dataset: Dataset) -> None:
 
 
 def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> None:
-    from components.models import catalog, summary
-    from components.train import checkpoint, curves
-    from components.train.saving import save_model
+    from components.train import checkpoint
+    from pipelines.tracking.live import unless_it_ends
 
     prepared = prepare(paths, job)
     name, network = job.model.name, prepared.network
@@ -108,13 +107,36 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     place = paths.checkpoints(name)
     batch_size.remember(paths, name, prepared.key)
     _draw_batch(job, prepared, folder / "batch.png")
-    outcome, rows, live = _fit(paths, job, prepared, (place, checkpoint_seconds))
+    live = _begun(paths, job, prepared)
+    outcome, rows = _fit(job, prepared, (place, checkpoint_seconds), live)
+    with unless_it_ends(live):
+        digest = _write(job, prepared, outcome, rows, folder)
+    if live:
+        live.finish(digest)
+    checkpoint.remove(place)
+    batch_size.forget(paths, name)
+
+
+def _begun(paths: Paths, job: Job, prepared: Prepared) -> "LiveRun | None":
+    from pipelines.tracking import Tracking
+
+    name = job.model.name
+    tags = {"visionloop.data_digest": job.data_digest, "visionloop.training": prepared.key}
+    return Tracking(paths).start_candidate(job.model.task, name, f"{name}-{job.data_digest[:8]}", parameters(prepared.model), tags)
+
+
+def _write(job: Job, prepared: Prepared, outcome: "Outcome", rows: "list[Numbers]", folder: Path) -> str:
+    """model.keras, model.json, history.csv and curves.png; answers the SHA-256 of model.keras."""
+    from components.models import catalog, summary
+    from components.train import curves
+    from components.train.saving import save_model
+
+    name, network, config = job.model.name, prepared.network, job.model.train
     temperature = calibrate.temperature(prepared)
     serving = catalog.serving_model(network, prepared.design, temperature)
     save_model(serving, folder / "model.keras")
     history = pd.DataFrame([{"epoch": epoch, **row} for epoch, row in enumerate(rows)])
     history.to_csv(folder / "history.csv", index=False)
-    config = job.model.train
     frozen = config.frozen_epochs if prepared.pretrained and not config.budget else None
     curves.draw_curves(history, outcome.best_epoch, f"{name} on {job.model.task}", folder / "curves.png", frozen)
     digest = sha256(folder / "model.keras")
@@ -126,10 +148,7 @@ def _train(paths: Paths, job: Job, checkpoint_seconds: float, folder: Path) -> N
     write_json(folder / "model.json", {**about, **trained, "params": parameters(prepared.model)})
     if outcome.box_counts.given:
         log.info("%s: %s", name, in_words(outcome.box_counts))
-    if live:
-        live.finish(digest)
-    checkpoint.remove(place)
-    batch_size.forget(paths, name)
+    return digest
 
 
 def _draw_batch(job: Job, prepared: Prepared, path: Path) -> None:
@@ -148,28 +167,20 @@ def in_words(boxes: "BoxCounts") -> str:
     return f"of {boxes.given:,} boxes shown over all epochs augmentation clipped {clipped} and dropped {dropped}"
 
 
-def _fit(paths: Paths, job: Job, prepared: Prepared, checkpoints: tuple[Path, float]) -> "tuple[Outcome, list[Numbers], LiveRun | None]":
+def _fit(job: Job, prepared: Prepared, checkpoints: tuple[Path, float], live: "LiveRun | None") -> "tuple[Outcome, list[Numbers]]":
     from components.train.fit import Session, fit
-    from pipelines.tracking import Tracking
+    from pipelines.tracking.live import unless_it_ends
 
-    name, task = job.model.name, job.model.task
-    tags = {"visionloop.data_digest": job.data_digest, "visionloop.training": prepared.key}
-    live = Tracking(paths).start_candidate(task, name, f"{name}-{job.data_digest[:8]}", parameters(prepared.model), tags)
+    name = job.model.name
 
     def report(epoch: int, numbers: "Numbers") -> None:
         log.info("%s epoch %d/%d: %s", name, epoch + 1, job.model.train.epochs, in_a_line(numbers))
         if live:
             live.log_epoch(epoch, numbers)
 
-    with remembered() as stopping:
+    with remembered() as stopping, unless_it_ends(live):
         session = Session(report, checkpoints[0], prepared.key, checkpoints[1], stopping, told_batches, replicas=prepared.replicas)
-        try:
-            outcome, rows = fit(prepared.network, prepared.goal, prepared.batches, prepared.model.train, prepared.pretrained, session)
-        except KeyboardInterrupt:
-            if live:
-                live.interrupted()
-            raise
-    return outcome, rows, live
+        return fit(prepared.network, prepared.goal, prepared.batches, prepared.model.train, prepared.pretrained, session)
 
 
 def told_batches(done: int, total: int) -> None:

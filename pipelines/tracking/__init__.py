@@ -36,9 +36,12 @@ class Tracking:
 
         return Runs(self.store, task, model, key, name)
 
-    def reconcile(self, task: str) -> list[str]:
-        """Mark as KILLED the runs whose process, on this host, is no more; answers their ids."""
-        return live.reconcile(self.store, task)
+    def reconcile(self) -> list[str]:
+        """Mark as KILLED the runs of all tasks whose process is no more; answers their ids.
+
+        Never raises, for it stands before other work; where MLflow is away it does nothing, and waits about 2 s at most.
+        """
+        return live.reconcile_if_there(self.store)
 
     def publish(
         self,

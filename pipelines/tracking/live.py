@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.data.tables import TASKS
 from pipelines.tracking.lease import HOST, Renewal, is_alive, owner
 from pipelines.tracking.store import Store, patience
 
@@ -47,11 +48,11 @@ class LiveRun:
 
     def interrupted(self) -> None:
         """Mark the run as KILLED: its process leaves before the training's end."""
-        self._leave()
-        if self.away:
-            return
-        with self._quietly():
-            self.store.client.set_terminated(self.run_id, "KILLED")
+        self._end("KILLED")
+
+    def failed(self) -> None:
+        """Mark the run as FAILED: its training raised."""
+        self._end("FAILED")
 
     def finish(self, model_sha256: str) -> None:
         """Close the run, under the weights' hash by which publishing finds it."""
@@ -61,6 +62,13 @@ class LiveRun:
         with self._quietly():
             self.store.client.set_tag(self.run_id, MODEL_SHA256, model_sha256)
             self.store.client.set_terminated(self.run_id, "FINISHED")
+
+    def _end(self, status: str) -> None:
+        self._leave()
+        if self.away:
+            return
+        with self._quietly():
+            self.store.client.set_terminated(self.run_id, status)
 
     def _leave(self) -> None:
         if self._renewal is not None:
@@ -76,14 +84,29 @@ class LiveRun:
             LOG.warning("live metrics stop here, the training goes on; the next `visionloop run` publishes them: %s", error)
 
 
+@contextmanager
+def unless_it_ends(live: LiveRun | None) -> Iterator[None]:
+    """A training: interrupted its run is KILLED, raising anything else FAILED, and the next attempt goes on with the same run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if live:
+            live.interrupted()
+        raise
+    except Exception:
+        if live:
+            live.failed()
+        raise
+
+
 def start(store: Store, task: str, model: str, run_name: str, params: Mapping[str, object], tags: Mapping[str, str]) -> LiveRun | None:
-    """Open a run for a training that begins, or reopen the one of the same `visionloop.training` that was interrupted.
+    """Open a run for a training that begins, or reopen the one of the same `visionloop.training` that was interrupted or failed.
 
     Answers None, with a warning, when MLflow is away.
     """
     try:
         with patience(REQUEST_SECONDS, 0):
-            reconcile(store, task)
+            reconcile(store)
             if (left := unfinished(store, task, tags.get(TRAINING))) is not None:
                 return _reopened(store, left.info.run_id)
             from mlflow.entities import Param
@@ -118,12 +141,22 @@ def _reopened(store: Store, run_id: str) -> LiveRun:
     return LiveRun(store, run_id, told=max((point.step for point in points), default=-1))
 
 
-def reconcile(store: Store, task: str) -> list[str]:
-    """Mark as KILLED the runs whose process is no more, or of another machine and without a lease; answers their ids."""
+def reconcile(store: Store) -> list[str]:
+    """Mark as KILLED the runs, of any task, whose process is no more, or of another machine and without a lease; answers their ids."""
     killed = []
     owned = f"attributes.status = 'RUNNING' and tags.`{HOST}` LIKE '%'"
-    for run in store.runs(task, owned):
+    for run in (run for task in TASKS for run in store.runs(task, owned)):
         if not is_alive(run.data.tags):
             store.client.set_terminated(run.info.run_id, "KILLED")
             killed.append(run.info.run_id)
     return killed
+
+
+def reconcile_if_there(store: Store) -> list[str]:
+    """The same before other work, which it neither fails nor holds up: where MLflow is away, about 2 s pass and nothing happens."""
+    try:
+        with patience(REQUEST_SECONDS, 0):
+            return reconcile(store)
+    except Exception as error:
+        LOG.debug("runs that dead processes left behind stay as they are, MLflow is away: %s", error)
+        return []

@@ -15,6 +15,7 @@ from components.errors import DataError
 from pipelines.digest import sha256
 from pipelines.tracking.describe import describe, origin
 from pipelines.tracking.images import log_images
+from pipelines.tracking.lease import owner
 from pipelines.tracking.live import MODEL, MODEL_SHA256, reconcile, unfinished
 from pipelines.tracking.model_files import write_model_files
 from pipelines.tracking.once import once
@@ -112,7 +113,7 @@ def find_run(store: Store, task: str, model_sha256: str) -> Any | None:
 def _adopt(store: Store, candidate: Candidate) -> Any | None:
     """The live run of this training, which did not hear of its end; None when there is none."""
     task = candidate.report["task"]
-    reconcile(store, task)
+    reconcile(store)
     run = unfinished(store, task, candidate.training)
     if run is None:
         return None
@@ -123,7 +124,7 @@ def _adopt(store: Store, candidate: Candidate) -> Any | None:
 def _backfill(store: Store, candidate: Candidate) -> Any:
     report = candidate.report
     task, digest = report["task"], report["model_sha256"]
-    marks = {MODEL: report["model"], MODEL_SHA256: digest, BACKFILLED: "true"}
+    marks = {MODEL: report["model"], MODEL_SHA256: digest, BACKFILLED: "true", **owner()}
     return once(
         lambda: find_run(store, task, digest),
         lambda: store.client.create_run(store.experiment(task), run_name=candidate.run_name, tags=marks),

@@ -6,12 +6,12 @@ The study on disk is what counts. `Runs.complete` brings MLflow in line with it,
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from components.train.search import Trial
-from pipelines.tracking.lease import owner
+from pipelines.tracking.lease import Renewal, owner
 from pipelines.tracking.live import MODEL, REQUEST_SECONDS, TRAINING, LiveRun, reconcile, start, take_over
 from pipelines.tracking.publish import log_params, log_rows
 from pipelines.tracking.store import Store, patience
@@ -33,6 +33,7 @@ class Runs:
     model: str
     key: str
     name: str
+    _renewal: Renewal | None = field(default=None, init=False, repr=False)
 
     def trial(self, number: int, params: Mapping[str, object]) -> LiveRun | None:
         """The live run of a trial that begins or goes on now; None when MLflow is away."""
@@ -55,9 +56,16 @@ class Runs:
 
     def interrupted(self) -> None:
         """Mark the search's own run as KILLED: its process leaves before the search's end."""
+        self._leave("KILLED")
+
+    def failed(self) -> None:
+        """Mark the search's own run as FAILED: something raised that is no trial's result."""
+        self._leave("FAILED")
+
+    def _leave(self, status: str) -> None:
         try:
             with patience(REQUEST_SECONDS, 0):
-                self.store.client.set_terminated(self._parent(), "KILLED")
+                self._close(self._parent(), status)
         except Exception as error:
             LOG.warning("MLflow is away, and still shows this search as running: %s", error)
 
@@ -78,15 +86,23 @@ class Runs:
 
     def _parent(self) -> str:
         """The id of the search's own run, which is RUNNING and this process' now."""
-        reconcile(self.store, self.task)
+        reconcile(self.store)
         found = [run for run in self._found() if not run.data.tags.get(TRIAL)]
-        if not found:
+        if found:
+            take_over(self.store, found[0].info.run_id)
+        else:
             tags = {SEARCH: self.key, MODEL: self.model, **owner()}
-            run = self.store.client.create_run(self.store.experiment(self.task), run_name=self.name, tags=tags)
-            return str(run.info.run_id)
+            found = [self.store.client.create_run(self.store.experiment(self.task), run_name=self.name, tags=tags)]
         run_id = str(found[0].info.run_id)
-        take_over(self.store, run_id)
+        if self._renewal is None and not self.store.embedded:  # a trial may take longer than a lease
+            self._renewal = Renewal(self.store, run_id)
         return run_id
+
+    def _close(self, parent: str, status: str) -> None:
+        if self._renewal is not None:
+            self._renewal.stop()
+            self._renewal = None
+        self.store.client.set_terminated(parent, status)
 
     def _found(self) -> list[Any]:
         return self.store.runs(self.task, f"tags.`{SEARCH}` = '{self.key}'", ["attributes.start_time ASC"])
@@ -100,7 +116,7 @@ class Runs:
         if run is not None and STATE in run.data.tags and run.info.status == STATUS[trial.state]:
             return
         if run is None:
-            tags = {**self._tags(trial.number), PARENT: parent, MODEL: self.model}
+            tags = {**self._tags(trial.number), PARENT: parent, MODEL: self.model, **owner()}
             name = f"{self.name}-{trial.number:03d}"
             run = self.store.client.create_run(self.store.experiment(self.task), run_name=name, tags=tags)
         now = time.time_ns() // 1_000_000
@@ -120,4 +136,4 @@ class Runs:
         metrics = [Metric("trial/value", value, now + number, number) for number, value in values]
         self.store.client.log_batch(parent, metrics=metrics, tags=[RunTag(name, value) for name, value in about.items()])
         self.store.client.log_artifacts(parent, str(files))
-        self.store.client.set_terminated(parent, "FINISHED")
+        self._close(parent, "FINISHED")

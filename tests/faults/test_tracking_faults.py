@@ -75,6 +75,15 @@ def test_a_training_does_not_notice_a_server_that_is_away(paths: Paths, where: s
     assert time.monotonic() - started < 4  # 2 s and a busy machine
 
 
+@pytest.mark.parametrize("where", ["nobody", "silent", "failing"])
+def test_looking_for_runs_that_were_left_holds_nothing_up(paths: Paths, where: str, request: pytest.FixtureRequest) -> None:
+    import mlflow  # noqa: F401
+
+    started = time.monotonic()
+    assert Tracking(paths, request.getfixturevalue(where)).reconcile() == []
+    assert time.monotonic() - started < 4
+
+
 def test_publishing_to_a_server_that_is_away_says_what_is_kept_and_works_later(paths: Paths, nobody: str) -> None:
     made = classifier(paths, "cnn", 10)
     with pytest.raises(ServiceError, match=r"no MLflow server answers at .*next `visionloop run` publishes") as caught:

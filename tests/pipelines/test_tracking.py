@@ -221,7 +221,7 @@ def test_runs_of_dead_processes_here_are_closed_and_no_others(tracking: Tracking
     client.set_tag(leased, "visionloop.owner.lease", str(time.time() + 60))
     client.set_tag(lapsed, "visionloop.owner.lease", str(time.time() - 60))
     foreign = str(client.create_run(experiment).info.run_id)
-    assert sorted(tracking.reconcile("classification")) == sorted([dead, reused, lapsed])
+    assert sorted(tracking.reconcile()) == sorted([dead, reused, lapsed])
     status = {run.info.run_id: run.info.status for run in runs(tracking)}
     assert [status[run] for run in (dead, reused, lapsed)] == ["KILLED"] * 3
     assert [status[run] for run in (leased, elsewhere, foreign, mine.run_id)] == ["RUNNING"] * 4
