@@ -87,7 +87,7 @@ class SharedLog:
         from mlflow.exceptions import MlflowException
 
         try:
-            return str(self._client.create_experiment(EXPERIMENT))
+            return str(self._client.create_experiment(EXPERIMENT, artifact_location=self.store.artifacts(EXPERIMENT)))
         except MlflowException:
             found = self._client.get_experiment_by_name(EXPERIMENT)
             if found is None:

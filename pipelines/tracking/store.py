@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 1.0
 LOCK_SECONDS = 120.0
+ARTIFACT_ROOT = "MLFLOW_DEFAULT_ARTIFACT_ROOT"  # `mlflow server` reads it too
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -67,6 +68,18 @@ class Store:
     def experiment(self, task: str) -> str:
         """The id of the task's experiment."""
         return self._open()[1][task]
+
+    def artifacts(self, experiment: str) -> str | None:
+        """The address below which a new experiment's files are kept; None on a server, which decides that itself.
+
+        Of a database that is reached directly it is below ARTIFACT_ROOT, without which it is in the project's own store, as SQLite's.
+        """
+        from mlflow.store.db.db_types import DATABASE_ENGINES
+
+        if urlsplit(self.uri).scheme.partition("+")[0] not in DATABASE_ENGINES:
+            return None
+        named = "" if self.embedded else os.environ.get(ARTIFACT_ROOT, "")
+        return f"{(named or (self.folder / 'artifacts').as_uri()).rstrip('/')}/{experiment}"
 
     def fetched(self, uri: str, folder: Path) -> Path:
         """The file or folder of an artifact's address, fetched below `folder` where it is not one of this machine.
@@ -113,11 +126,10 @@ class Store:
     def _experiment(self, client: "MlflowClient", task: str) -> str:
         if found := client.get_experiment_by_name(task):
             return str(found.experiment_id)
-        location = (self.folder / "artifacts" / task).as_uri() if self.embedded else None
         about = (
             f"One run a trained {task} model. Select runs and press Compare, or open the chart view; `test/…` is what a promotion judges."
         )
-        return str(client.create_experiment(task, artifact_location=location, tags={"mlflow.note.content": about}))
+        return str(client.create_experiment(task, artifact_location=self.artifacts(task), tags={"mlflow.note.content": about}))
 
 
 def open_store(paths: Paths, tracking_uri: str | None = None) -> Store:
