@@ -1,8 +1,9 @@
-"""Which test images changed sides between champion and candidate, attached to the candidate's run. A side channel: nothing here raises."""
+"""Which test images changed sides between a model and the champion, attached to the model's run. A side channel: nothing here raises."""
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ Folders = Mapping[str, Path]
 def attach(paths: Paths, task: str, evaluated: Sequence[Path], again: Path) -> None:
     """Log evaluation/flips.csv, flips.png and the tag `visionloop.flips` to the run of each evaluated model.
 
-    They are compared with the champion, a new champion with the one before it, on the same test images; `again` is where the
-    champion was evaluated on today's, if it was. What cannot be had is a warning.
+    On the same test images they are compared with the present champion; the champion itself with the one that it replaced, if there
+    is one. `again` is where a champion was evaluated on today's images, if one was. What cannot be had is a warning.
     """
     try:
         with patience(REQUEST_SECONDS, RETRIES), tempfile.TemporaryDirectory() as scratch:
@@ -40,35 +41,45 @@ def attach(paths: Paths, task: str, evaluated: Sequence[Path], again: Path) -> N
 def _attach(paths: Paths, task: str, folders: Folders, places: tuple[Path, Path]) -> None:
     registry = Registry(paths)
     champion = registry.at(task, "champion")
-    reference = registry.at(task, "previous") if champion is not None and champion.sha256 in folders else champion
-    if reference is None:
+    if champion is None:
         return
-    theirs = _evaluation(registry, reference, folders, places)
-    for sha256, ours in folders.items():
-        digest = read_report(ours)["test_digest"]
-        run = find_run(registry.store, task, sha256)
-        key = f"{reference.sha256[:12]} on {digest[:12]}"
-        if sha256 == reference.sha256 or run is None or run.data.tags.get(AGAINST) == key:
-            continue
-        if read_report(theirs)["test_digest"] != digest:
-            log.info("%s was tested on other images: which changed sides cannot be said", reference.model)
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            words = write(paths, task, (theirs, ours), Path(folder))
-            registry.store.client.log_artifacts(run.info.run_id, folder)
-        told = f"against {reference.model} (version {reference.number}): {words}"
-        registry.store.client.set_tag(run.info.run_id, FLIPS, told)
-        registry.store.client.set_tag(run.info.run_id, AGAINST, key)  # last: until it stands, all is written again
-        log.info("%s %s", read_report(ours)["model"], told)
+    evaluation = cache(partial(_evaluation, registry, folders, places))
+    # The champion last: that the one before it cannot be had any more is no matter of the candidates'.
+    for sha256 in sorted(folders, key=lambda sha256: sha256 == champion.sha256):
+        reference = registry.at(task, "previous") if sha256 == champion.sha256 else champion
+        if reference is not None and reference.sha256 != sha256:
+            _tell(paths, registry, task, folders[sha256], (reference, evaluation))
 
 
-def _evaluation(registry: Registry, reference: Version, folders: Folders, places: tuple[Path, Path]) -> Path:
+def _tell(paths: Paths, registry: Registry, task: str, ours: Path, against: tuple[Version, Callable[[Version], Path]]) -> None:
+    """Write one model's flips into its run, unless they are there: against this reference, on these images."""
+    (reference, evaluation), report = against, read_report(ours)
+    run = find_run(registry.store, task, report["model_sha256"])
+    key = f"{reference.sha256[:12]} on {report['test_digest'][:12]}"
+    if run is None or run.data.tags.get(AGAINST) == key:
+        return
+    theirs = evaluation(reference)
+    if read_report(theirs)["test_digest"] != report["test_digest"]:
+        log.info("%s: %s was tested on other images, so which changed sides cannot be said", report["model"], reference.model)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        words = write(paths, task, (theirs, ours), Path(folder))
+        registry.store.client.log_artifacts(run.info.run_id, folder)
+    told = f"against {reference.model} (version {reference.number}): {words}"
+    registry.store.client.set_tag(run.info.run_id, FLIPS, told)
+    registry.store.client.set_tag(run.info.run_id, AGAINST, key)  # last: until it stands, all is written again
+    log.info("%s %s", report["model"], told)
+
+
+def _evaluation(registry: Registry, folders: Folders, places: tuple[Path, Path], reference: Version) -> Path:
     again, scratch = places
     if reference.sha256 in folders:
         return folders[reference.sha256]
     if (again / "report.json").is_file() and read_report(again)["model_sha256"] == reference.sha256:
         return again
-    return registry.evaluation(reference, scratch)
+    own = scratch / str(reference.number)  # fetched evaluations are all named alike
+    own.mkdir()
+    return registry.evaluation(reference, own)
 
 
 def write(paths: Paths, task: str, evaluations: tuple[Path, Path], folder: Path) -> str:
