@@ -14,7 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.data.tables import TASKS
 from components.errors import UsageError, VisionloopError
-from pipelines import dvc_stages, settings
+from pipelines import dvc_stages, seeds, settings
 from pipelines.environment import prepare_environment
 from pipelines.paths import Paths, find_root
 from pipelines.report import candidates as report
@@ -97,7 +97,7 @@ def visionloop(tasks: list[str] | None = None, models: list[str] | None = None, 
     """Images in, a believed and promoted model out.
 
     `tasks` and `models` narrow the run to some of params.yaml's; `root` is the project's folder, the current one when
-    not said. Answers `candidates` (rows of the table) and `decisions` by task.
+    not said. Answers `candidates` (rows of the table), `seeds` (the spreads over them), `decisions` by task, and what `ran`.
     """
     prepare_environment()  # a worker comes here without passing the command line
     speak_plainly()
@@ -125,9 +125,16 @@ def _loop(paths: Paths, knobs: settings.Settings, chosen: dict[str, list[str]]) 
     }
     _raise_first([*plan.stages.values(), *(run for runs in published.values() for run in runs.values()), *decisions.values()])
     decided = {name: _approved(paths, knobs, name, list(published[name]), future.result()) for name, future in decisions.items()}
-    rows = report.rows(paths, [model for runs in published.values() for model in runs])
-    create_table_artifact(report.plain(rows), key="candidates", description="every candidate of this run, by task")
-    return {"candidates": rows, "decisions": {name: decision for name, decision in decided.items() if decision}, "ran": plan.ran()}
+    models = [model for runs in published.values() for model in runs]
+    rows, spreads = report.rows(paths, models), seeds.of_models(paths, knobs, models)
+    table = report.plain([*rows, *report.spread_rows(spreads)])
+    create_table_artifact(table, key="candidates", description="every candidate of this run, by task, and the spread over seeds")
+    return {
+        "candidates": rows,
+        "seeds": report.spread_values(spreads),
+        "decisions": {name: decision for name, decision in decided.items() if decision},
+        "ran": plan.ran(),
+    }
 
 
 def _approved(

@@ -60,7 +60,7 @@ def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None"
 
     The champion is evaluated again first where it was tested on other images than the candidates.
     """
-    from pipelines import flips
+    from pipelines import flips, seeds
     from pipelines.approval import awaits
     from pipelines.promote import promote
     from pipelines.registry import Registry
@@ -69,6 +69,7 @@ def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None"
     if not folders:
         return None
     knobs = settings.load(paths.params)
+    seeds.attach(paths, knobs, models)  # before a version takes over the run's description
     with tempfile.TemporaryDirectory() as scratch:
 
         def again(model_file: Path) -> Path:

@@ -1,9 +1,10 @@
 """The table of candidates and the decisions, for the terminal, Prefect artifacts and JSON."""
 
-import json
-import statistics
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
+from components.evaluate.seeds import Spread
 from pipelines.evidence import read_report
 from pipelines.paths import Paths
 
@@ -30,23 +31,21 @@ def _row(model: str, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def spreads(paths: Paths, models: list[str]) -> list[str]:
-    """What several seeds of the same model differ by, a line each: mean and standard deviation of the headline numbers."""
-    reports = [report for model in models if "skipped" not in (report := read_report(paths.evaluate(model)))]
-    alike: dict[str, list[dict[str, Any]]] = {}
-    for report in reports:
-        settings = {name: value for name, value in report["params"].items() if name != "seed"}
-        alike.setdefault(json.dumps([report["task"], report["test_digest"], settings], sort_keys=True), []).append(report)
-    return [_spread(group) for group in alike.values() if len({report["params"]["seed"] for report in group}) > 1]
-
-
-def _spread(reports: list[dict[str, Any]]) -> str:
-    names = HEADLINES[reports[0]["task"]]
-    values = {name: [report["metrics"][name] for report in reports] for name in names}
-    numbers = [
-        f"{name} {statistics.mean(found):.3f} ± {statistics.stdev(found):.3f}" for name, found in values.items() if None not in found
+def spread_rows(spreads: Iterable[Spread]) -> list[dict[str, Any]]:
+    """A row each, for the table of the candidates: who they are, mean and standard deviation of the headline metrics."""
+    return [
+        {
+            "model": f"{', '.join(one.models)}: mean ± deviation of {len(one.seeds)} seeds",
+            "task": one.task,
+            **{name: str(number) for name, number in one.metrics.items()},
+        }
+        for one in spreads
     ]
-    return f"{', '.join(report['model'] for report in reports)}: {len(reports)} seeds, {', '.join(numbers)}"
+
+
+def spread_values(spreads: Iterable[Spread]) -> list[dict[str, Any]]:
+    """As plain values, with the line that says it."""
+    return [{**asdict(one), "said": one.in_words()} for one in spreads]
 
 
 def plain(table: list[dict[str, Any]]) -> list[dict[str, str]]:

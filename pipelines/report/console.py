@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from pipelines.paths import Paths
-from pipelines.report.candidates import COSTS, HEADLINES, spreads, with_interval
+from pipelines.report.candidates import COSTS, HEADLINES, with_interval
 
 SHORT = {"cost/parameters": "parameters", "cost/train_seconds": "train s", "cost/latency_ms": "ms/image"}
 
@@ -16,8 +16,9 @@ def show(paths: Paths, result: dict[str, Any], seconds: float) -> None:
         mine = [row for row in result["candidates"] if row.get("task") == task]
         if mine:
             console.print(_table(task, mine))
-            for line in spreads(paths, [row["model"] for row in mine]):
-                console.print(line, markup=False)
+        for spread in result["seeds"]:
+            if spread["task"] == task:
+                console.print(spread["said"], markup=False)
         if task in result["decisions"]:
             decision = result["decisions"][task]
             console.print(f"[bold]{task}: {decision['verdict']}[/bold]")

@@ -12,6 +12,7 @@ import yaml
 from components.errors import DataError, ServiceError, UsageError
 from pipelines import flows, settings
 from pipelines.dvc_stages import StageFailed
+from pipelines.paths import Paths
 from pipelines.turns import Turns
 from tests.project import ROOT
 
@@ -77,6 +78,28 @@ def test_the_first_cause_is_raised_after_all_have_ended() -> None:
         flows._raise_first(answers)  # type: ignore[arg-type]
     assert raised.value is cause and all(answer.waited for answer in answers)
     flows._raise_first([Answer("completed"), Answer("pending")])  # type: ignore[list-item]
+
+
+def test_the_spread_over_seeds_is_in_the_answer_and_in_the_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    paths, shown = Paths(tmp_path), []
+    for seed, (name, accuracy) in enumerate({"a": 0.75, "b": 0.85}.items()):
+        known = {"model": name, "task": "classification", "test_images": 8, "data_digest": "d", "test_digest": "t"}
+        paths.evaluate(name).mkdir(parents=True)
+        report = {**known, "params": {"epochs": 2, "seed": seed}, "metrics": {"test/accuracy": accuracy}}
+        (paths.evaluate(name) / "report.json").write_text(json.dumps(report))
+    ended: dict[str, Any] = {name: Answer("completed") for name in "ab"}
+    plan = SimpleNamespace(stages={}, submit=lambda _chosen: {"classification": ended}, ran=list)
+    monkeypatch.setattr(flows, "_Plan", lambda *_: plan)
+    monkeypatch.setattr(flows.dvc_stages, "stale", lambda _paths: set())
+    monkeypatch.setattr(flows.promote, "with_options", lambda **_: SimpleNamespace(submit=lambda *_: Answer("completed")))
+    monkeypatch.setattr(flows, "create_table_artifact", lambda table, **_: shown.extend(table))
+    knobs: Any = SimpleNamespace(models={"a": None, "b": None})
+    answer = flows._loop(paths, knobs, {"classification": ["a", "b"]})
+    (spread,) = answer["seeds"]
+    assert (spread["models"], spread["seeds"]) == (["a", "b"], [0, 1])
+    assert spread["metrics"]["test/accuracy"]["mean"] == pytest.approx(0.8)
+    assert [row["model"] for row in shown] == ["a", "b", "a, b: mean ± deviation of 2 seeds"]
+    assert shown[-1]["test/accuracy"] == "0.800 ± 0.071"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from components.evaluate.seeds import Number, Spread
 from pipelines.paths import Paths
 from pipelines.report import candidates, console
 
@@ -40,17 +41,19 @@ def test_rows_hold_what_was_measured_and_why_nothing_was(paths: Paths) -> None:
     assert yolo == {"model": "yolo", "skipped": "data/detection is absent"}
 
 
-def test_seeds_of_one_model_are_shown_with_their_spread(paths: Paths) -> None:
-    cnn = json.loads((paths.evaluate("cnn") / "report.json").read_text())
-    for name, params, accuracy in (("again", {"epochs": 2, "seed": 2}, 0.85), ("longer", {"epochs": 3, "seed": 2}, 0.95)):
-        paths.evaluate(name).mkdir()
-        report = {**cnn, "model": name, "params": params, "metrics": {**METRICS, "test/accuracy": accuracy}}
-        (paths.evaluate(name) / "report.json").write_text(json.dumps(report))
-    (paths.evaluate("cnn") / "report.json").write_text(json.dumps({**cnn, "model": "cnn"}))
-    assert candidates.spreads(paths, ["cnn", "yolo", "longer"]) == []
-    [line] = candidates.spreads(paths, ["cnn", "yolo", "again", "longer"])
-    # The deviation of 0.75 and 0.85 is 0.1 / sqrt(2).
-    assert line == "cnn, again: 2 seeds, val/accuracy 0.500 ± 0.000, test/accuracy 0.800 ± 0.071"
+SPREAD = Spread("classification", ["cnn", "again"], [1, 2], {"test/accuracy": Number(0.8, 0.0707)})
+SAID = "cnn, again: 2 seeds, test/accuracy 0.800 ± 0.071"
+
+
+def test_seeds_of_one_model_are_a_row_of_the_table_and_plain_values(paths: Paths) -> None:
+    cnn, _, both = candidates.plain([*candidates.rows(paths, ["cnn", "yolo"]), *candidates.spread_rows([SPREAD])])
+    assert list(both) == list(cnn)
+    assert both["model"] == "cnn, again: mean ± deviation of 2 seeds"
+    assert (both["test/accuracy"], both["val/accuracy"]) == ("0.800 ± 0.071", "-")
+    (values,) = candidates.spread_values([SPREAD])
+    numbers = {"test/accuracy": {"mean": 0.8, "deviation": 0.0707}}
+    assert values == {"task": "classification", "models": ["cnn", "again"], "seeds": [1, 2], "metrics": numbers, "said": SAID}
+    assert json.loads(json.dumps(values)) == values
 
 
 def test_plain_rows_share_their_columns(paths: Paths) -> None:
@@ -66,13 +69,14 @@ def test_a_decision_reads_as_markdown() -> None:
 
 def test_the_screen_shows_candidates_decisions_reasons_and_where_to_look(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     decision = {"verdict": "promote", "reasons": ["accuracy [0.75] clears the floor"]}
-    rows = candidates.rows(paths, ["cnn", "yolo"])
-    console.show(paths, {"candidates": rows, "decisions": {"classification": decision}, "ran": ["validate"]}, 12.4)
+    rows, decided = candidates.rows(paths, ["cnn", "yolo"]), {"decisions": {"classification": decision}}
+    console.show(paths, {"candidates": rows, "seeds": candidates.spread_values([SPREAD]), **decided, "ran": ["validate"]}, 12.4)
     shown = capsys.readouterr().out
     for part in (
         "8 test images",
         "580,994",
         "0.750",
+        SAID,
         "classification: promote",
         "accuracy [0.75] clears",
         "yolo: skipped",
@@ -83,5 +87,5 @@ def test_the_screen_shows_candidates_decisions_reasons_and_where_to_look(paths: 
 
 
 def test_a_run_with_nothing_to_do_says_so(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    console.show(paths, {"candidates": [], "decisions": {}, "ran": []}, 9.0)
+    console.show(paths, {"candidates": [], "seeds": [], "decisions": {}, "ran": []}, 9.0)
     assert "everything was up to date; 9 s" in capsys.readouterr().out
