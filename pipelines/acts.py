@@ -6,14 +6,18 @@ ledger with its reasons, unless the champion is by now a third version: then the
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipelines.events import champion_changed
 from pipelines.locks import who
 from pipelines.registry import NAMES, ROLLED_BACK, Registry, Version
+from pipelines.tracking.publish import REQUEST_SECONDS, RETRIES, find_run
+from pipelines.tracking.store import patience
 
 log = logging.getLogger(__name__)
+
+LONGEST = 5000  # characters of a run's tag; MLflow takes 8,000 bytes
 
 Entry = dict[str, Any]
 
@@ -61,9 +65,37 @@ def apply(registry: Registry, entry: Mapping[str, Any]) -> None:
 
 
 def tag_decision(registry: Registry, version: Version, entry: Mapping[str, Any]) -> None:
-    """Let the version's tags tell what was decided of it."""
+    """Let the tags of the version and of its run tell what was decided of it."""
+    registry.tag(version, _decided(entry))
+    tell_runs(registry, [version], [entry])
+
+
+def tell_runs(registry: Registry, versions: Iterable[Version], entries: Sequence[Mapping[str, Any]]) -> None:
+    """Let the run of each version tell the last decision about it, where it does not yet.
+
+    Nobody decides by a run's tags, so that nothing here raises: what cannot be written is a warning, and written by the next round.
+    """
+    try:
+        with patience(REQUEST_SECONDS, RETRIES):
+            for version in versions:
+                if (entry := _last_decision(entries, version)) is not None:
+                    _tell_run(registry, version, entry)
+    except Exception as error:
+        log.warning("what was decided is not in every run: %s", error)
+
+
+def _tell_run(registry: Registry, version: Version, entry: Mapping[str, Any]) -> None:
+    run = find_run(registry.store, entry["task"], version.sha256)
+    if run is None:
+        return
+    for name, value in _decided(entry).items():
+        if run.data.tags.get(name) != value[:LONGEST]:
+            registry.store.client.set_tag(run.info.run_id, name, value[:LONGEST])
+
+
+def _decided(entry: Mapping[str, Any]) -> dict[str, str]:
     named = {"verdict": entry["verdict"], "decided": entry["at"], "reasons": "; ".join(entry["reasons"]), "decision": entry["key"]}
-    registry.tag(version, {f"visionloop.{name}": value for name, value in named.items()})
+    return {f"visionloop.{name}": value for name, value in named.items()}
 
 
 def recover(registry: Registry, task: str) -> Entry | None:
@@ -105,9 +137,20 @@ def _note_choice(registry: Registry, task: str, had: Mapping[str, Any] | None, c
 
 def last_move(entries: Sequence[Entry]) -> Entry | None:
     """The last entry that says who is champion."""
-    voided = {entry["of"] for entry in entries if entry["event"] == "void"}
+    voided = _voided(entries)
     told = (entry for entry in reversed(entries) if moves(entry) or entry["event"] == "moved")
     return next((entry for entry in told if entry.get("number") not in voided or "number" not in entry), None)
+
+
+def _last_decision(entries: Sequence[Mapping[str, Any]], version: Version) -> Mapping[str, Any] | None:
+    """The last decision about these weights."""
+    voided = _voided(entries)
+    told = (entry for entry in reversed(entries) if entry["event"] == "decision" and entry.get("number") not in voided and "key" in entry)
+    return next((entry for entry in told if entry["candidate"]["sha256"] == version.sha256), None)
+
+
+def _voided(entries: Sequence[Mapping[str, Any]]) -> set[int]:
+    return {entry["of"] for entry in entries if entry["event"] == "void"}
 
 
 def _told(version: Mapping[str, Any] | None) -> str:

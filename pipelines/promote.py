@@ -122,6 +122,7 @@ class _Judge:
                     break
             is_promoted = is_promoted and bool(judged)
         self._challenge(versions[ranked[0].sha256])
+        acts.tell_runs(self.registry, versions.values(), self.entries)  # also of earlier rounds, where that failed or was not done yet
         return decisions
 
     def _meet(self, family: Sequence[Evidence]) -> None:

@@ -69,7 +69,6 @@ def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None"
     if not folders:
         return None
     knobs = settings.load(paths.params)
-    seeds.attach(paths, knobs, models)  # before a version takes over the run's description
     with tempfile.TemporaryDirectory() as scratch:
 
         def again(model_file: Path) -> Path:
@@ -77,6 +76,7 @@ def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None"
 
         decision = asdict(promote(task, paths, knobs, folders, again, say=say))
         flips.attach(paths, task, folders, Path(scratch) / "again")
+    seeds.attach(paths, knobs, models)
     registry = Registry(paths)
     champion, waiting = registry.at(task, "champion"), awaits(registry.history(task))
     candidates = [read_report(folder)["model_sha256"] for folder in folders]

@@ -17,9 +17,9 @@ from pipelines.ledger import NOTHING, Mark
 from pipelines.ledger_server import ledger_of
 from pipelines.locks import promoters_lock
 from pipelines.paths import Paths
+from pipelines.registered import DATA_DIGEST, TEST_DIGEST, version_of
 from pipelines.tracking.live import MODEL, MODEL_SHA256
-from pipelines.tracking.once import once
-from pipelines.tracking.publish import EVALUATION, LOGGED_MODEL, NOTE, REQUEST_SECONDS, RETRIES
+from pipelines.tracking.publish import EVALUATION, LOGGED_MODEL, REQUEST_SECONDS, RETRIES
 from pipelines.tracking.store import Store, open_store, patience, service
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Alias = Literal["champion", "challenger", "previous"]
 
 NAMES = {"classification": "classifier", "detection": "detector"}
-TEST_DIGEST, DATA_DIGEST = "visionloop.test_digest", "visionloop.data_digest"
 ROLLED_BACK = "visionloop.rolled_back"
 TURN, SETTLED = "visionloop.turn", "visionloop.settled"  # of a registered model: who may move its aliases, what was applied last
 REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<number>\d+))")
@@ -65,6 +64,8 @@ class Registry:
     def register(self, task: str, run_id: str) -> Version:
         """The version of a published run, made when there is none; the same weights never get two.
 
+        One whose weights were evaluated and published again tells what the run tells now.
+
         Raises UsageError when the run was not published.
         """
         with self._service(), self.store.lock("register"):
@@ -73,7 +74,7 @@ class Registry:
             if EVALUATION not in tags or LOGGED_MODEL not in tags:
                 raise UsageError(f"run {run_id} is not published yet: run `visionloop run`")
             self._registered_model(task)
-            return _version(self._same(task, tags[MODEL_SHA256]) or self._only(task, run_id, tags))
+            return _version(version_of(self.store, NAMES[task], run_id, tags))
 
     def at(self, task: str, alias: Alias) -> Version | None:
         """The version an alias names; None only when the registry says that there is none.
@@ -244,27 +245,6 @@ class Registry:
                 raise
             about = f"The {NAMES[task]} of this project; `champion` serves."
             return self.store.client.create_registered_model(NAMES[task], description=about)
-
-    def _same(self, task: str, digest: str) -> "ModelVersion | None":
-        """The oldest version of the same weights."""
-        found = self.store.client.search_model_versions(f"name = '{NAMES[task]}' and tags.`{MODEL_SHA256}` = '{digest}'")
-        return min(found, key=lambda version: int(version.version), default=None)
-
-    def _only(self, task: str, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
-        """A new version; a second one, which the server made of a request that it seemed to have lost, is deleted."""
-        made = once(lambda: self._same(task, tags[MODEL_SHA256]), lambda: self._create(task, run_id, tags))
-        oldest = self._same(task, tags[MODEL_SHA256]) or made
-        if oldest.version != made.version:
-            self.store.client.delete_model_version(made.name, made.version)
-        return oldest
-
-    def _create(self, task: str, run_id: str, tags: Mapping[str, str]) -> "ModelVersion":
-        kept = {name: tags[name] for name in (MODEL, MODEL_SHA256, TEST_DIGEST, DATA_DIGEST, EVALUATION) if name in tags}
-        logged = self.store.client.get_logged_model(tags[LOGGED_MODEL])
-        # Not models:/ID: the embedded store would look that up in the process's default store.
-        return self.store.client.create_model_version(
-            NAMES[task], logged.artifact_location, run_id, tags=kept, description=tags.get(NOTE), model_id=logged.model_id
-        )
 
 
 @contextmanager

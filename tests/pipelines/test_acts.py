@@ -20,7 +20,7 @@ from tests.pipelines.fabricate import empty_store, enter, project, settings
 TASK = "classification"
 UNGUARDED = dict.fromkeys(["max_recall_drop", "max_size_ratio", "max_latency_ratio", "max_ece_rise"])
 SETTINGS = settings(floor=0.0, **UNGUARDED)
-CHANGES = ("set_registered_model_alias", "set_registered_model_tag", "set_model_version_tag", "delete_model_version_tag")
+CHANGES = ("set_registered_model_alias", "set_registered_model_tag", "set_model_version_tag", "delete_model_version_tag", "set_tag")
 
 
 class Killed(BaseException):
@@ -77,6 +77,17 @@ def aliases(registry: Registry) -> tuple[str | None, str | None]:
     return champion, previous
 
 
+def verdicts(registry: Registry) -> dict[str, str | None]:
+    """What the runs tell was decided, by model; each run must tell what its version does."""
+    told = {}
+    for run in registry.store.runs(TASK, ""):
+        [version] = registry.store.client.search_model_versions(f"run_id = '{run.info.run_id}'")
+        for name in ("verdict", "reasons", "decided", "decision"):
+            assert run.data.tags.get(f"visionloop.{name}") == version.tags.get(f"visionloop.{name}"), (version.version, name)
+        told[version.tags["visionloop.model"]] = run.data.tags.get("visionloop.verdict")
+    return told
+
+
 def story(registry: Registry) -> list[tuple[str | None, str | None]]:
     """The moves of the ledger, each of which must begin where the one before ended."""
     entries = registry.history(TASK)
@@ -124,6 +135,7 @@ def test_a_promotion_that_died_anywhere_is_completed_or_never_was(paths: Paths, 
         promoted(paths, registry, "model03")  # another one's promotion
         promoted(paths, registry, "model02")
         assert aliases(registry) == ("model03", "model02" if begun else "model01")
+        assert verdicts(registry) == {"model00": "promote", "model01": "promote", "model02": "keep", "model03": "promote"}
         assert story(registry)[-1] == (("model02" if begun else "model01"), "model03")
 
 

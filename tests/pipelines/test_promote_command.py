@@ -182,6 +182,42 @@ def test_repeating_changes_and_writes_nothing(paths: Paths, registry: Registry) 
     assert len(registry.store.client.search_model_versions("name = 'classifier'")) == 2
 
 
+def told(registry: Registry, verdict: str) -> list[str]:
+    """The models whose runs MLflow finds by their verdict."""
+    return sorted(run.data.tags["visionloop.model"] for run in registry.store.runs(TASK, f"tags.`visionloop.verdict` = '{verdict}'"))
+
+
+def test_the_runs_table_is_filtered_by_verdict(paths: Paths, registry: Registry) -> None:
+    old, new = made(paths, "old", 40, 1), made(paths, "new", 4, 2)
+    judged(paths, old)
+    assert (told(registry, "promote"), told(registry, "keep")) == (["old"], [])
+    judged(paths, old, new)
+    assert (told(registry, "promote"), told(registry, "keep")) == (["new"], ["old"])
+    (run,) = registry.store.runs(TASK, "tags.`visionloop.verdict` = 'keep'")
+    assert run.data.tags["visionloop.reasons"] == "; ".join(registry.history(TASK)[-1]["reasons"])
+
+
+def test_a_run_that_cannot_be_told_stops_no_promotion_and_is_told_by_the_next_round(
+    paths: Paths, registry: Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = made(paths, "old", 40, 1), made(paths, "new", 4, 2)
+    judged(paths, old)
+
+    def refused(*_: object) -> None:
+        raise OSError("the run is read-only")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.MlflowClient.set_tag", refused)
+        assert judged(paths, old, new).verdict == "promote"
+    assert aliases(registry) == {"champion": "new", "challenger": None, "previous": "old"}
+    assert registry.settled(TASK).number == 3 and "not in every run: the run is read-only" in caplog.text
+    assert (told(registry, "promote"), told(registry, "keep")) == (["old"], [])
+    before = registry.ledger.path.read_bytes()
+    judged(paths, old, new)
+    assert (told(registry, "promote"), told(registry, "keep")) == (["new"], ["old"])
+    assert registry.ledger.path.read_bytes() == before
+
+
 def test_another_gate_is_another_decision(paths: Paths, registry: Registry) -> None:
     old, new = made(paths, "old", 40, 1), made(paths, "new", 20, 2)
     judged(paths, old)

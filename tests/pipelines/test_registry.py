@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
 from pipelines.rollback import rollback
 from pipelines.tracking import Tracking
-from tests.pipelines.fabricate import classifier
+from pipelines.tracking.publish import EVALUATION, NOTE
+from tests.pipelines.fabricate import classifier, write_evaluation
 
 
 def published(paths: Paths, registry: Registry, name: str, seed: int) -> Version:
@@ -27,6 +29,28 @@ def test_the_same_weights_get_one_version(paths: Paths, registry: Registry) -> N
     assert registry.register("classification", one.run_id) == one
     assert (one.name, one.model, one.test_digest, one.data_digest) == ("classifier", "one", "t" * 64, "d" * 64)
     assert len(registry.store.client.search_model_versions("name = 'classifier'")) == 2
+
+
+def test_a_version_tells_the_evaluation_that_its_run_tells(paths: Paths, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = classifier(paths, "one", 12)
+    version = registry.register("classification", str(Tracking(paths).publish(made.model_dir, made.evaluate_dir)))
+    registry.assign(version, "champion")
+    client = registry.store.client
+    client.update_model_version("classifier", "1", description="what somebody wrote")
+    registry.register("classification", version.run_id)
+    assert client.get_model_version("classifier", "1").description == "what somebody wrote"
+
+    write_evaluation(made.evaluate_dir, "one", made.sha256, 24, "u" * 64, {})
+    assert Tracking(paths).publish(made.model_dir, made.evaluate_dir) == version.run_id
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("mlflow.MlflowClient.set_model_version_tag", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        registry.register("classification", version.run_id)
+    assert registry.register("classification", version.run_id).test_digest == "u" * 64
+    assert registry.at("classification", "champion") == replace(version, test_digest="u" * 64)
+    now, run = client.get_model_version("classifier", "1"), client.get_run(version.run_id)
+    # 24 wrong of 120.
+    assert "| test/accuracy | 0.8 |" in now.description and "test set `uuuuuuuuuuuu`" in now.description
+    assert now.description == run.data.tags[NOTE] and now.tags[EVALUATION] == run.data.tags[EVALUATION]
 
 
 def test_aliases_name_versions_and_none_means_none(paths: Paths, registry: Registry) -> None:
