@@ -103,13 +103,13 @@ def _params(one: Run, other: Run) -> list[dict[str, Any]]:
 
 
 def _metrics(one: Side, other: Side) -> list[dict[str, Any]]:
-    """The evaluation's numbers of both, with their intervals where they were measured."""
+    """The evaluations' numbers, with their intervals where they were measured; None for what only the other one has."""
     reports = [read_report(side.evaluation) for side in (one, other)]
-    names = [name for name in reports[0]["metrics"] if name in reports[1]["metrics"]]
+    names = dict.fromkeys(name for report in reports for name in report["metrics"])
     return [
         {
             "name": name,
-            "values": [report["metrics"][name] for report in reports],
+            "values": [report["metrics"].get(name) for report in reports],
             "intervals": [report.get("intervals", {}).get(name) for report in reports],
         }
         for name in names

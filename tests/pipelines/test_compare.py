@@ -45,8 +45,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     return made
 
 
-def publish(paths: Paths, name: str, wrong: int, seed: int, **about: Any) -> str:
-    made = classifier(paths, name, wrong, seed=seed)
+def publish(paths: Paths, name: str, wrong: int, seed: int, metrics: dict[str, float] | None = None, **about: Any) -> str:
+    made = classifier(paths, name, wrong, seed=seed, **metrics or {})
     run = Tracking(paths).publish(made.model_dir, made.evaluate_dir, made_of=lock(paths, name, **about))
     assert run is not None
     return run
@@ -80,6 +80,18 @@ def test_two_runs_differ_in_what_was_made_to_differ(paths: Paths, capsys: pytest
     said = capsys.readouterr().out
     for words in ("a real difference", "model.epochs: 4 -> 9", "Only the params differ", "+0.225"):
         assert words in said
+
+
+def test_what_only_one_run_measured_is_shown_beside_a_dash(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(paths, "cnn", 30, 1, metrics={"test/only_first": 0.25})
+    publish(paths, "resnet", 3, 2, metrics={"test/only_second": 0.5})
+    found = compare_runs(paths, ("cnn", "resnet"), None, cross=False)
+    values = {row["name"]: row["values"] for row in found["metrics"]}
+    assert values["test/only_first"] == [0.25, None] and values["test/only_second"] == [None, 0.5]
+    assert values["test/accuracy"] == [0.75, 0.975] and len(values) == len(found["metrics"])
+    show(found, cross=False)
+    shown = {row[0]: row[1:] for line in capsys.readouterr().out.splitlines() if (row := line.replace("│", " ").split())}
+    assert (shown["test/only_first"], shown["test/only_second"]) == (["0.250", "-"], ["-", "0.500"])
 
 
 def test_equal_models_differ_by_chance_at_most(paths: Paths) -> None:
