@@ -94,7 +94,9 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--task", choices=TASKS, action="append", help="only this task; may be given twice")
     run.add_argument("--model", action="append", metavar="NAME", help="only this model of params.yaml; may be repeated")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override params.yaml for this run")
-    run.add_argument("--require", action="store_true", help="exit 1 unless every task's newest candidate is champion afterwards")
+    run.add_argument(
+        "--require", action="store_true", help="exit 1 unless of every task the candidate that validation prefers is champion afterwards"
+    )
     run.add_argument("--json", action="store_true", help="print candidates and decisions as JSON")
 
 
@@ -124,10 +126,16 @@ def _add_registry(commands: Any) -> None:
     for parser in (promote, rollback, history):
         parser.add_argument("task", choices=TASKS)
         parser.add_argument("--json", action="store_true")
-    promote.add_argument("--require", action="store_true", help="exit 1 unless the candidate is champion afterwards")
+    promote.add_argument(
+        "--require", action="store_true", help="exit 1 unless the candidate that validation prefers is champion afterwards"
+    )
     say = promote.add_mutually_exclusive_group()
-    say.add_argument("--approve", action="store_true", help="where promote.approval is required: say yes to what would be promoted")
-    say.add_argument("--reject", action="store_true", help="say no to it; the champion stays")
+    say.add_argument(
+        "--approve",
+        action="store_true",
+        help="say yes to the proposal that waits, or to the one rejected last; exit 1 if another is due by now",
+    )
+    say.add_argument("--reject", action="store_true", help="say no to the proposal that waits; the champion stays")
     promote.add_argument("--by", metavar="NAME", help="who says so; your user name when not said")
     promote.add_argument("--why", default="", metavar="TEXT", help="the reason, for the ledger")
     history.add_argument("--verify", action="store_true", help="check that no entry was edited, removed or moved; exit 1 if one was")

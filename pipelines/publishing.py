@@ -55,13 +55,15 @@ def _git_commit(paths: Paths) -> str:
 def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None" = None) -> dict[str, Any] | None:
     """Decide for the evaluated models of a task, with a human's `say` if there is one; None when none of them was evaluated.
 
-    Answers the Decision's fields, `is_champion`: whether one of these models is champion now, and `waits`: the key of what
-    waits for a human's say, or None.
+    Answers the Decision's fields, `is_champion`: whether the one that validation prefers is champion now, and `waits`: the key
+    of which of these waits for a human's say, or None.
 
     The champion is evaluated again first where it was tested on other images than the candidates.
     """
+    from components.promote import rank
     from pipelines import flips, seeds
     from pipelines.approval import awaits
+    from pipelines.evidence import evidence
     from pipelines.promote import promote
     from pipelines.registry import Registry
 
@@ -79,8 +81,9 @@ def promote_models(paths: Paths, task: str, models: list[str], say: "Say | None"
     seeds.attach(paths, knobs, models)
     registry = Registry(paths)
     champion, waiting = registry.at(task, "champion"), awaits(registry.history(task))
-    candidates = [read_report(folder)["model_sha256"] for folder in folders]
-    return {**decision, "is_champion": champion is not None and champion.sha256 in candidates, "waits": waiting and waiting["key"]}
+    candidates = [one.sha256 for one in rank([evidence(folder) for folder in folders], getattr(knobs.promote, task).metric)]
+    waits = waiting["key"] if waiting is not None and waiting["candidate"]["sha256"] in candidates else None
+    return {**decision, "is_champion": champion is not None and champion.sha256 == candidates[0], "waits": waits}
 
 
 def _evaluate_champion(paths: Paths, knobs: settings.Settings, task: str, model_file: Path, scratch: Path) -> Path:

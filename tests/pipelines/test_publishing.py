@@ -39,7 +39,7 @@ def test_data_without_a_version_are_an_error_that_says_how(tmp_path: Path) -> No
         publishing.lineage(Paths(tmp_path))
 
 
-def report(paths: Paths, model: str, **values: Any) -> None:
+def report(paths: Paths, model: str, /, **values: Any) -> None:
     paths.evaluate(model).mkdir(parents=True)
     (paths.evaluate(model) / "report.json").write_text(json.dumps(values))
 
@@ -60,15 +60,16 @@ class Verdict:
     verdict: str = "keep"
 
 
-@pytest.mark.parametrize(("champion", "is_champion"), [(None, False), ("aaa", True), ("other", False)])
-def test_whether_a_candidate_is_champion_now(
+@pytest.mark.parametrize(("champion", "is_champion"), [(None, False), ("aaa", False), ("bbb", True), ("other", False)])
+def test_whether_the_one_that_validation_prefers_is_champion_now(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, champion: str | None, is_champion: bool
 ) -> None:
     from tests.project import ROOT
 
     (paths.root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    for name, sha in (("cnn", "aaa"), ("vgg", "bbb")):
-        report(paths, name, task="classification", model_sha256=sha)
+    for name, sha, accuracy in (("cnn", "aaa", 0.8), ("vgg", "bbb", 0.9)):
+        measured = {"metrics": {"val/accuracy": accuracy}, "test_digest": "t"}
+        report(paths, name, model=name, task="classification", model_sha256=sha, **measured)
     holder = SimpleNamespace(sha256=champion) if champion else None
     monkeypatch.setattr("pipelines.promote.promote", lambda *_, **_say: Verdict())
     monkeypatch.setattr("pipelines.registry.Registry.at", lambda _self, _task, _alias: holder)
