@@ -14,7 +14,7 @@ from components.gate import Gate
 from components.guards import Guarded
 from components.promote import Decision, Evidence, decide, rank, summed
 from pipelines import acts
-from pipelines.approval import PENDING, Say, awaits, proposal, refused
+from pipelines.approval import PENDING, Matter, Say, awaits, is_no, last_word, matter, named, proposal, refused
 from pipelines.evidence import Drawn, compare, evidence, read_report
 from pipelines.parts import measure, missing
 from pipelines.paths import Paths
@@ -45,7 +45,8 @@ def promote(
     """Register the published candidates, judge them in the order of validation, and set the aliases by the verdicts.
 
     Where `promote.approval` is required, what would be promoted is proposed and nothing moves until a call with a human's
-    `say`; all is decided anew then, since the champion may have changed.
+    `say`. A no ends the proposal it was said of. After a yes all is decided anew, since the champion may have changed: it counts
+    if the same candidate is still to replace the same champion, on the same test set, by the same gate.
 
     `reports` are evaluation folders; skipped models and other tasks are passed over. `evaluate_again` evaluates a
     model.keras on the current test set and answers the folder; it is called when the champion was tested on another.
@@ -60,6 +61,7 @@ def promote(
         ranked = rank([evidence(folder) for folder in folders.values()], gate.metric)
         champion = registry.at(task, "champion")
         judge = _Judge(task, settings, gate, registry, evaluate_again, Path(scratch), say)
+        judge.hear()
         return summed(judge.settle_in_turn(ranked, folders, versions, champion))
 
 
@@ -96,10 +98,21 @@ class _Judge:
         self.task, self.settings, self.gate, self.registry = task, settings, gate, registry
         self.evaluate_again, self.scratch = evaluate_again, scratch
         self.say, self.entries = say, registry.history(task)
+        self.said_of = named(self.entries, say.key) if say is not None else None
         self.waits = False  # a proposal was made, so those behind it are not judged
         self.family: Sequence[Evidence] = ()
         self.compared: dict[str, Comparison] = {}
         self.evaluated: dict[str, Path] = {}
+
+    def hear(self) -> None:
+        """Record a no about what waits, whoever was trained since; a yes counts when all is decided anew."""
+        waiting = awaits(self.entries)
+        if self.say is None or self.say.is_yes or waiting is None or matter(waiting) != self.said_of:
+            return
+        entry = self._append(acts.note, refused(waiting, self.say))
+        version = self.registry.numbered(self.task, waiting["candidate"]["version"])
+        if version is not None:
+            acts.tag_decision(self.registry, version, entry)
 
     def settle_in_turn(
         self, ranked: Sequence[Evidence], folders: Mapping[str, Path], versions: Mapping[str, Version], champion: Version | None
@@ -121,6 +134,7 @@ class _Judge:
                 if is_promoted or self.waits:
                     break
             is_promoted = is_promoted and bool(judged)
+        self._withdraw([one.model for one in ranked])
         self._challenge(versions[ranked[0].sha256])
         acts.tell_runs(self.registry, versions.values(), self.entries)  # also of earlier rounds, where that failed or was not done yet
         return decisions
@@ -136,22 +150,20 @@ class _Judge:
         if version.rolled_back:
             reason = f"{chosen.model} (version {version.number}) was rolled back at {version.rolled_back}: it is not promoted again"
             return Decision("keep", [reason], None, self.gate.hash)
+        seen = self._seen(chosen, version, champion)
+        is_approved, word = self._is_approved(matter(seen)), last_word(self.entries, matter(seen))
+        if word is not None and is_no(word) and not is_approved:
+            return _told(word)
         key = decision_key(chosen, champion, self.gate, self.family, (self.settings.promote.rounds, self.settings.seed))
         recorded = self._recorded(key)
-        if recorded is not None and recorded["verdict"] not in ("refused", "promote") and not self._is_reconsidered(recorded):
-            comparison = Comparison(**recorded["comparison"]) if recorded["comparison"] else None
-            guards = [Guarded(**one) for one in recorded.get("guards", [])]
-            return Decision(recorded["verdict"], recorded["reasons"], comparison, recorded["gate_hash"], guards)
+        if recorded is not None and recorded["verdict"] not in ("refused", "promote"):
+            return _told(recorded)
         # What was refused for want of evidence may have it now; what was promoted and is not champion was undone by hand.
         decision = self._decide(chosen, folders, champion)
-        approval = None
-        if decision.verdict == "promote" and self.settings.promote.approval == "required":
-            if self.say is None or not self.say.concerns(key):
-                return self._propose(key, decision, version, champion)
-            approval, decision = self.say.told(), decision if self.say.is_yes else refused(decision, self.say)
-            self.say = None  # it was said of one
+        if decision.verdict == "promote" and self.settings.promote.approval == "required" and not is_approved:
+            return self._propose({**seen, "key": key}, decision)
         if decision.verdict == "promote" or recorded is None or decision.reasons != recorded["reasons"]:
-            self._record(key, decision, version, champion, approval)
+            self._record({**seen, "key": key}, decision, version, is_approved=is_approved)
         return decision
 
     def _decide(self, chosen: Evidence, folders: Mapping[str, Path], champion: Version | None) -> Decision:
@@ -189,25 +201,33 @@ class _Judge:
         return len({entry["candidate"]["sha256"] for entry in against} - judged)
 
     def _recorded(self, key: str) -> dict[str, Any] | None:
-        return next((entry for entry in reversed(self.entries) if entry.get("key") == key and entry["event"] == "decision"), None)
+        """The last decision of this key that no human made."""
+        mine = (entry for entry in reversed(self.entries) if entry["event"] == "decision" and entry.get("key") == key)
+        return next((entry for entry in mine if not is_no(entry)), None)
 
-    def _is_reconsidered(self, recorded: Mapping[str, Any]) -> bool:
-        """What a human refused, or nobody answered, a human may still approve."""
-        return self.say is not None and self.say.is_yes and bool(recorded.get("approval"))
+    def _is_approved(self, about: Matter) -> bool:
+        return self.say is not None and self.say.is_yes and self.said_of == about
 
-    def _propose(self, key: str, decision: Decision, version: Version, champion: Version | None) -> Decision:
+    def _propose(self, seen: Mapping[str, Any], decision: Decision) -> Decision:
         self.waits, waiting = True, awaits(self.entries)
-        if waiting is None or waiting["key"] != key:
-            self._append(acts.note, self._entry("proposal", key, decision, version, champion) | {"verdict": PENDING})
+        if waiting is None or waiting["key"] != seen["key"]:
+            self._append(acts.note, self._entry("proposal", seen, decision) | {"verdict": PENDING})
         return proposal(decision, self.task)
 
-    def _record(
-        self, key: str, decision: Decision, version: Version, champion: Version | None, approval: dict[str, str] | None = None
-    ) -> None:
-        entry = self._entry("decision", key, decision, version, champion) | ({"approval": approval} if approval else {})
+    def _withdraw(self, judged: Sequence[str]) -> None:
+        """A proposal waits no longer when its model, perhaps trained anew, was judged and nothing was proposed."""
+        waiting = awaits(self.entries)
+        if waiting is not None and not self.waits and waiting["candidate"]["model"] in judged:
+            told = f"version {waiting['candidate']['version']} ({waiting['candidate']['model']})"
+            reasons = [f"{told} would not be promoted now: it waits no longer"]
+            self._append(acts.note, {"task": self.task, "event": "void", "of": waiting["number"], "reasons": reasons})
+
+    def _record(self, seen: Mapping[str, Any], decision: Decision, version: Version, *, is_approved: bool) -> None:
+        entry = self._entry("decision", seen, decision)
         if decision.verdict == "promote":
-            moved = {"from": champion.named() if champion else None, "to": version.named()}
-            acts.apply(self.registry, self._append(acts.record, entry | moved))
+            approval = {"approval": self.say.told()} if self.say is not None and is_approved else {}
+            moved = {"from": seen["champion"], "to": seen["candidate"]}
+            acts.apply(self.registry, self._append(acts.record, entry | moved | approval))
         else:
             acts.tag_decision(self.registry, version, self._append(acts.note, entry))
 
@@ -215,20 +235,25 @@ class _Judge:
         self.entries.append(written := how(self.registry, entry))
         return written
 
-    def _entry(self, event: str, key: str, decision: Decision, version: Version, champion: Version | None) -> dict[str, Any]:
+    def _seen(self, chosen: Evidence, version: Version, champion: Version | None) -> dict[str, Any]:
+        """What is judged, against whom, on what and by which gate."""
         return {
             "task": self.task,
+            "candidate": version.named(),
+            "champion": champion.named() if champion else None,
+            "test_digest": chosen.test_digest,
+            "gate": asdict(self.gate),
+            "gate_hash": self.gate.hash,
+        }
+
+    def _entry(self, event: str, seen: Mapping[str, Any], decision: Decision) -> dict[str, Any]:
+        return {
+            **seen,
             "event": event,
-            "key": key,
-            "test_digest": next(one.test_digest for one in self.family if one.sha256 == version.sha256),
             "verdict": decision.verdict,
             "reasons": decision.reasons,
             "comparison": _plain(decision.comparison),
             "guards": [asdict(one) for one in decision.guards],
-            "gate": asdict(self.gate),
-            "gate_hash": decision.gate_hash,
-            "candidate": version.named(),
-            "champion": champion.named() if champion else None,
         }
 
     def _challenge(self, best: Version) -> None:
@@ -248,6 +273,13 @@ def decision_key(
     others = [one.sha256 for one in family]
     known = [chosen.sha256, champion.sha256 if champion else "none", chosen.test_digest, gate.hash, *others, chosen.evaluation, str(drawn)]
     return hashlib.sha256("\n".join(known).encode()).hexdigest()
+
+
+def _told(entry: Mapping[str, Any]) -> Decision:
+    """The decision that an entry of the ledger holds."""
+    comparison = Comparison(**entry["comparison"]) if entry["comparison"] else None
+    guards = [Guarded(**one) for one in entry.get("guards", [])]
+    return Decision(entry["verdict"], entry["reasons"], comparison, entry["gate_hash"], guards)
 
 
 def _is(one: Evidence, champion: Version | None) -> bool:

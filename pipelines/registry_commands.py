@@ -1,34 +1,64 @@
 """`visionloop promote`, `rollback` and `history`."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from components.errors import UsageError
 from pipelines import settings
-from pipelines.approval import Say, awaits
+from pipelines.approval import Say, awaits, in_words, is_answered, overrulable
 from pipelines.paths import Paths
 
 
 def promote_task(paths: Paths, task: str, say: Say | None = None, *, require: bool, as_json: bool) -> int:
-    """Publish what is not yet published, then decide for the task's evaluated models; 1 when `require` and not promoted.
+    """Publish what is not yet published, then decide for the task's evaluated models.
 
-    `say` is a human's word about what waits for one. Raises UsageError when no model of the task was evaluated,
-    ServiceError when MLflow is away.
+    `say` is a human's word about the proposal that waits, as the ledger has it before anything else is done; a yes with none
+    waiting is about the one that was rejected last. Answers 1 when it could not be carried out, since all was decided anew,
+    and when `require` and the candidate that validation prefers is not champion. Raises UsageError when no model of the task
+    was evaluated or there is nothing to say something of, ServiceError when MLflow is away.
     """
     from pipelines.publishing import promote_models, publish_model
+    from pipelines.registry import Registry
     from pipelines.tracking import Tracking
 
+    registry = Registry(paths)
+    asked = _asked(registry.history(task), task, say) if say else None
+    said = replace(say, key=asked["key"]) if say and asked else None
     knobs = settings.load(paths.params)
     Tracking(paths).reconcile()
     names = [model.name for model in knobs.models.values() if model.task == task]
     models = [name for name in names if (paths.evaluate(name) / "report.json").is_file()]
     for model in models:
         publish_model(paths, model, {})
-    decision = promote_models(paths, task, models, say) if models else None
+    decision = promote_models(paths, task, models, said) if models else None
     if decision is None:
         raise UsageError(f"there is no evaluated {task} model: run `visionloop run --task {task}`")
-    _tell(decision, [f"{task}: {decision['verdict']}", *(f"  {reason}" for reason in decision["reasons"])], as_json)
-    return 1 if require and not decision["is_champion"] else 0
+    in_vain = _in_vain(registry.history(task), asked, said) if asked and said else []
+    reasons = [*in_vain, *decision["reasons"]]
+    _tell({**decision, "reasons": reasons}, [f"{task}: {decision['verdict']}", *(f"  {reason}" for reason in reasons)], as_json)
+    return 1 if in_vain or (require and not decision["is_champion"]) else 0
+
+
+def _asked(entries: list[dict[str, Any]], task: str, say: Say) -> dict[str, Any]:
+    """The ledger's entry that is approved or rejected. Raises UsageError when there is none."""
+    asked = awaits(entries) or (overrulable(entries) if say.is_yes else None)
+    if asked is None:
+        nor = ", nor was any rejected since the champion changed" if say.is_yes else ""
+        raise UsageError(
+            f"no {task} model waits for approval{nor}: `visionloop promote {task}` proposes what would be promoted, "
+            f"`visionloop history {task}` shows it"
+        )
+    return dict(asked)
+
+
+def _in_vain(entries: list[dict[str, Any]], asked: dict[str, Any], say: Say) -> list[str]:
+    """Why the word about this entry did not count, where it did not."""
+    if is_answered(entries, asked):
+        return []
+    waiting = awaits(entries)
+    now = f"version {waiting['candidate']['version']} ({waiting['candidate']['model']}) waits now" if waiting else "nothing waits now"
+    return [f"not {say.answer}: that was said of {_versions(asked)}, and all was decided anew: {now}"]
 
 
 def rollback_task(paths: Paths, task: str, *, as_json: bool) -> int:
@@ -61,7 +91,8 @@ def _table(entries: list[dict[str, Any]]) -> list[str]:
     lines = []
     for entry, row in zip(entries, cells, strict=True):
         head = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        first, *more = entry.get("reasons") or [""]
+        said = [in_words(entry["approval"])] if "approval" in entry else []
+        first, *more = [*said, *(reason for reason in entry.get("reasons", []) if reason not in said)] or [""]
         lines += [f"{head}  {first}", *(f"{' ' * len(head)}  {reason}" for reason in more)]
     if waiting := awaits(entries):
         task = waiting["task"]
