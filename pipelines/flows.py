@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from pipelines.turns import Turns, expected_work
 
 if TYPE_CHECKING:
     from pipelines.approval import Say
+
+Decisions = dict[str, dict[str, Any] | None]
 
 RETRY_SECONDS = 2
 DELIVER_SECONDS = 10.0
@@ -124,8 +127,9 @@ def _loop(paths: Paths, knobs: settings.Settings, chosen: dict[str, list[str]]) 
         for name, runs in published.items()
     }
     _raise_first([*plan.stages.values(), *(run for runs in published.values() for run in runs.values()), *decisions.values()])
-    decided = {name: _approved(paths, knobs, name, list(published[name]), future.result()) for name, future in decisions.items()}
-    models = [model for runs in published.values() for model in runs]
+    by_task = {name: list(runs) for name, runs in published.items()}
+    decided = _approved(paths, knobs, by_task, {name: future.result() for name, future in decisions.items()})
+    models = [model for runs in by_task.values() for model in runs]
     rows, spreads = report.rows(paths, models), seeds.of_models(paths, knobs, models)
     table = report.plain([*rows, *report.spread_rows(spreads)])
     create_table_artifact(table, key="candidates", description="every candidate of this run, by task, and the spread over seeds")
@@ -137,17 +141,21 @@ def _loop(paths: Paths, knobs: settings.Settings, chosen: dict[str, list[str]]) 
     }
 
 
-def _approved(
-    paths: Paths, knobs: settings.Settings, name: str, models: list[str], decision: dict[str, Any] | None
-) -> dict[str, Any] | None:
-    """The decision after a human had a say in it, if one must; what follows from it may need another."""
-    while decision is not None and decision["waits"]:
-        from pipelines.flow_approval import ask
+def _approved(paths: Paths, knobs: settings.Settings, models: dict[str, list[str]], decided: Decisions) -> Decisions:
+    """The decisions by task, each after a human had a say in it, if one must; what follows from it may need another.
 
-        say = ask(paths, name, decision["waits"], knobs.promote.approval_timeout)
+    All that waits is asked about at once, each for as long as its own time lasts, and an answer is carried out when it comes.
+    """
+    seconds, ends = knobs.promote.approval_timeout, dict[str, float]()
+    while waiting := {name: str(decision["waits"]) for name, decision in decided.items() if decision and decision["waits"]}:
+        from pipelines.flow_approval import Question, ask
+
+        for key in waiting.values():
+            ends.setdefault(key, time.monotonic() + seconds)
+        name, say = ask(paths, {name: Question(key, seconds, ends[key]) for name, key in waiting.items()})
         again = promote.with_options(name=f"promote-{name}-after-approval", tags=["promote", name])
-        decision = again.submit(str(paths.root), name, models, [], say).result()
-    return decision
+        decided = {**decided, name: again.submit(str(paths.root), name, models[name], [], say).result()}
+    return decided
 
 
 def select(knobs: settings.Settings, tasks: list[str] | None, models: list[str] | None) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from pipelines.report import console
 
 
 def run(paths: Paths, tasks: list[str] | None, models: list[str] | None, assignments: list[str], *, require: bool, as_json: bool) -> int:
-    """Run the flow and print what came of it; answers 1 when `require` is asked for and a task's candidate lost.
+    """Run the flow and print what came of it; answers 1 when `require` and a task's preferred candidate is not champion.
 
     Raises VisionloopError subclasses for what a user can mend.
     """
@@ -32,7 +32,8 @@ def run(paths: Paths, tasks: list[str] | None, models: list[str] | None, assignm
             data_commands.ensure_data(paths)
             result = _flow(paths, tasks, models)
     except Timeout:
-        raise UsageError(f"another `visionloop run` works in {paths.root}: wait for it to end") from None
+        answer = "if it waits for approval, answer with `visionloop promote TASK --approve` or `--reject`"
+        raise UsageError(f"another `visionloop run` works in {paths.root}: wait for it to end; {answer}") from None
     if as_json:
         print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
     else:
