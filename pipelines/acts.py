@@ -125,6 +125,12 @@ def recover(registry: Registry, task: str) -> Entry | None:
     return last
 
 
+def is_out_of_step(registry: Registry, task: str) -> bool:
+    """Whether the champion is another than the ledger's last move wants, so that the next promoter has something to complete or to note."""
+    last, champion = last_move(registry.history(task)), registry.at(task, "champion")
+    return last is not None and (last["to"] or {}).get("version") != (champion.number if champion else None)
+
+
 def _note_choice(registry: Registry, task: str, had: Mapping[str, Any] | None, champion: Version | None) -> None:
     """Somebody made `champion` what it is where the ledger `had` another: that is previous, unless it was deleted."""
     left = registry.numbered(task, had["version"]) if had else None

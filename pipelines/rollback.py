@@ -65,10 +65,11 @@ def rollback(registry: Registry, paths: Paths, task: str) -> dict[str, Any]:
     The version rolled back from is not promoted again until it is rolled back to. Raises UsageError when there is no other,
     previous champion, DataError when it is damaged, does not load or answers other than it did: the champion stays then.
     """
-    with registry.promoting(task) as completed:  # first, since a champion that was chosen past the ledger decides what is previous
-        if completed is not None:
-            return _asked_for(completed)
-        _, previous = _both(registry, task)
+    if acts.is_out_of_step(registry, task):  # a champion that was chosen past the ledger decides what is previous
+        with registry.promoting(task) as completed:
+            if completed is not None:
+                return _asked_for(completed)
+    _, previous = _both(registry, task)
     with tempfile.TemporaryDirectory() as folder:
         tried = try_out(registry, paths, task, previous, Path(folder))
     with registry.promoting(task) as completed:

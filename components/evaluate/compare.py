@@ -18,7 +18,7 @@ The interval is difference ± critical value × standard error.
   rounds, one of the others in 1.5 %: together 4, so that equal models are called better in at most 5 % also where the test
   set is small and its groups unequal, however many candidates there are.
 - What was tried in vain before, against this champion on these test images, counts as well: after t such candidates both
-  levels leave (1 + t)^-1.5 of their share of errors, so that equal models tried one after the other, however many, are
+  levels leave (1 + t)^-1.2 of their share of errors, so that equal models tried one after the other, however many, are
   called better in at most 5 % as well (alpha spending; Foster & Stine 2008, https://doi.org/10.1111/j.1467-9868.2007.00643.x).
 - All is read on Student's t with one degree of freedom less than there are groups instead of the normal (Hesterberg
   2015, https://doi.org/10.1080/00031305.2015.1089789).
@@ -39,7 +39,7 @@ from components.errors import DataError
 
 FEWEST_FINITE = 0.9  # of the rounds, for an interval of a metric that some of them leave undefined
 FIRST, OTHERS = 0.95, 0.97  # levels of the first candidate's interval, and of all others' together, where nothing was tried before
-SPENDING = 1.5  # the power by which the share of errors falls with every candidate tried before
+SPENDING = 1.2  # the power by which the share of errors falls with every candidate tried before
 FEWEST_BEYOND = 10  # resamples beyond a critical value that is read from them; further out it is Bonferroni's
 AT_ONCE = 250_000  # weights made at a time: more of them leave the processor's cache
 

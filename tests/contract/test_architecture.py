@@ -21,6 +21,7 @@ HOMES = {
     },
     "mlflow": {
         "pipelines/registry.py",
+        "pipelines/registered.py",  # the type of its versions
         "pipelines/shared_log.py",  # first come, first served, by MLflow's own rule
         "pipelines/events.py",  # delivers MLflow's webhooks for a database without a server
         *(
