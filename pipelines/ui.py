@@ -14,10 +14,10 @@ SWITCHES = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONUNBUFFERED": "
 
 
 def show(paths: Paths, port: int | None = None) -> int:
-    """Serve the interface until interrupted; answers 0. Where MLFLOW_TRACKING_URI names a server, only says where it is."""
+    """Serve the interface until interrupted; answers 0. Where MLFLOW_TRACKING_URI names another place, only says how to look at it."""
     store = open_store(paths)
     if not store.embedded:
-        print(f"MLFLOW_TRACKING_URI is set: open {store.uri}")
+        print(_elsewhere(store.uri))
         return 0
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -27,6 +27,15 @@ def show(paths: Paths, port: int | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped")
     return 0
+
+
+def _elsewhere(uri: str) -> str:
+    from sqlalchemy import make_url
+
+    shown = make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri
+    if uri.startswith("http"):
+        return f"MLFLOW_TRACKING_URI is set: open {shown}"
+    return f'MLFLOW_TRACKING_URI names a database, {shown}: `mlflow server --backend-store-uri "$MLFLOW_TRACKING_URI"` shows it'
 
 
 @contextmanager
