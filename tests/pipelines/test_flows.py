@@ -93,7 +93,7 @@ def test_the_spread_over_seeds_is_in_the_answer_and_in_the_table(monkeypatch: py
     monkeypatch.setattr(flows.dvc_stages, "stale", lambda _paths: set())
     monkeypatch.setattr(flows.promote, "with_options", lambda **_: SimpleNamespace(submit=lambda *_: Answer("completed")))
     monkeypatch.setattr(flows, "create_table_artifact", lambda table, **_: shown.extend(table))
-    knobs: Any = SimpleNamespace(models={"a": None, "b": None})
+    knobs: Any = SimpleNamespace(models={"a": None, "b": None}, promote=SimpleNamespace(approval_timeout=1))
     answer = flows._loop(paths, knobs, {"classification": ["a", "b"]})
     (spread,) = answer["seeds"]
     assert (spread["models"], spread["seeds"]) == (["a", "b"], [0, 1])
