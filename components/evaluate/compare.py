@@ -18,8 +18,9 @@ The interval is difference ± critical value × standard error.
   rounds, one of the others in 1.5 %: together 4, so that equal models are called better in at most 5 % also where the test
   set is small and its groups unequal, however many candidates there are.
 - What was tried in vain before, against this champion on these test images, counts as well: after t such candidates both
-  levels leave (1 + t)^-1.2 of their share of errors, so that equal models tried one after the other, however many, are
-  called better in at most 5 % as well (alpha spending; Foster & Stine 2008, https://doi.org/10.1111/j.1467-9868.2007.00643.x).
+  levels leave (1 + t)^-1.2 of their share of errors (alpha spending; Foster & Stine 2008,
+  https://doi.org/10.1111/j.1467-9868.2007.00643.x). All differences share the champion's luck, which correlates those of equal
+  models by one half; normal ones of that correlation, tried one after the other, come to 4.5 % after 20 and 5 % after 200.
 - All is read on Student's t with one degree of freedom less than there are groups instead of the normal (Hesterberg
   2015, https://doi.org/10.1080/00031305.2015.1089789).
 
