@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipelines.events import champion_changed
+from pipelines.ledger import voided
 from pipelines.locks import who
 from pipelines.registry import NAMES, ROLLED_BACK, Registry, Version
-from pipelines.tracking.publish import REQUEST_SECONDS, RETRIES, find_run
-from pipelines.tracking.store import patience
+from pipelines.tracking.publish import find_run, side_channel
+from pipelines.tracking.store import LONGEST_TAG
 
 log = logging.getLogger(__name__)
-
-LONGEST = 5000  # characters of a run's tag; MLflow takes 8,000 bytes
 
 Entry = dict[str, Any]
 
@@ -75,13 +74,10 @@ def tell_runs(registry: Registry, versions: Iterable[Version], entries: Sequence
 
     Nobody decides by a run's tags, so that nothing here raises: what cannot be written is a warning, and written by the next round.
     """
-    try:
-        with patience(REQUEST_SECONDS, RETRIES):
-            for version in versions:
-                if (entry := _last_decision(entries, version)) is not None:
-                    _tell_run(registry, version, entry)
-    except Exception as error:
-        log.warning("what was decided is not in every run: %s", error)
+    with side_channel("what was decided is not in every run"):
+        for version in versions:
+            if (entry := _last_decision(entries, version)) is not None:
+                _tell_run(registry, version, entry)
 
 
 def _tell_run(registry: Registry, version: Version, entry: Mapping[str, Any]) -> None:
@@ -89,8 +85,8 @@ def _tell_run(registry: Registry, version: Version, entry: Mapping[str, Any]) ->
     if run is None:
         return
     for name, value in _decided(entry).items():
-        if run.data.tags.get(name) != value[:LONGEST]:
-            registry.store.client.set_tag(run.info.run_id, name, value[:LONGEST])
+        if run.data.tags.get(name) != value[:LONGEST_TAG]:
+            registry.store.client.set_tag(run.info.run_id, name, value[:LONGEST_TAG])
 
 
 def _decided(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -143,20 +139,16 @@ def _note_choice(registry: Registry, task: str, had: Mapping[str, Any] | None, c
 
 def last_move(entries: Sequence[Entry]) -> Entry | None:
     """The last entry that says who is champion."""
-    voided = _voided(entries)
+    gone = voided(entries)
     told = (entry for entry in reversed(entries) if moves(entry) or entry["event"] == "moved")
-    return next((entry for entry in told if entry.get("number") not in voided or "number" not in entry), None)
+    return next((entry for entry in told if entry.get("number") not in gone or "number" not in entry), None)
 
 
 def _last_decision(entries: Sequence[Mapping[str, Any]], version: Version) -> Mapping[str, Any] | None:
     """The last decision about these weights."""
-    voided = _voided(entries)
-    told = (entry for entry in reversed(entries) if entry["event"] == "decision" and entry.get("number") not in voided and "key" in entry)
+    gone = voided(entries)
+    told = (entry for entry in reversed(entries) if entry["event"] == "decision" and entry.get("number") not in gone and "key" in entry)
     return next((entry for entry in told if entry["candidate"]["sha256"] == version.sha256), None)
-
-
-def _voided(entries: Sequence[Mapping[str, Any]]) -> set[int]:
-    return {entry["of"] for entry in entries if entry["event"] == "void"}
 
 
 def _told(version: Mapping[str, Any] | None) -> str:

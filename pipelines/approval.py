@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from components.promote import Decision
+from pipelines.ledger import voided
 
 PENDING = "pending"
 Answer = Literal["approved", "rejected", "timed out"]
@@ -76,10 +77,10 @@ def is_no(entry: Entry) -> bool:
 
 def awaits(entries: Sequence[Entry]) -> Entry | None:
     """The proposal that nobody answered yet; a later decision about the task's champion answers or outdates it."""
-    voided = {entry["of"] for entry in entries if entry["event"] == "void"}
+    gone = voided(entries)
     for entry in reversed(entries):
         if entry["event"] == "proposal":
-            return None if entry.get("number") in voided else entry
+            return None if entry.get("number") in gone else entry
         if _changes_champion(entry) or entry.get("approval"):
             return None
     return None

@@ -121,11 +121,9 @@ def _significance(paths: Paths, one: Side, other: Side) -> dict[str, Any]:
     if one.run.tags.get(TEST_DIGEST) != other.run.tags.get(TEST_DIGEST):
         return {"missing": "tested on different images, so their differences cannot be paired"}
     knobs = settings.load(paths.params)
-    rows = []
+    drawn, rows = Drawn(knobs.seed, knobs.promote.rounds), []
     for metric in COMPARISONS[one.run.task]:
-        paired = compare(one.run.task, metric, {"second": other.evaluation}, one.evaluation, Drawn(knobs.seed, knobs.promote.rounds))[
-            "second"
-        ]
+        paired = compare(one.run.task, metric, {"second": other.evaluation}, one.evaluation, drawn)["second"]
         row = {"metric": f"test/{metric}", **asdict(paired), "significant": bool(paired.low > 0 or paired.high < 0)}
         rows.append({name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()})
     return {"paired": rows}

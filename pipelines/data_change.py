@@ -9,8 +9,8 @@ from pipelines.data_diff import compared
 from pipelines.paths import Paths
 from pipelines.registry import Registry
 from pipelines.revisions import resolve
-from pipelines.tracking.publish import REQUEST_SECONDS, RETRIES
-from pipelines.tracking.store import Store, patience
+from pipelines.tracking.publish import side_channel
+from pipelines.tracking.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +24,8 @@ def attach(paths: Paths, store: Store, task: str, run_id: str) -> None:
     Nothing is logged, and no file read, when there is no champion or it was trained on the same files. A version that
     cannot be had any more, or a store that is away, is a warning.
     """
-    try:
-        with patience(REQUEST_SECONDS, RETRIES):
-            _attach(paths, store, task, run_id)
-    except Exception as error:
-        log.warning("what changed in data/%s since the champion is not in run %s: %s", task, run_id, error)
+    with side_channel(f"what changed in data/{task} since the champion is not in run {run_id}"):
+        _attach(paths, store, task, run_id)
 
 
 def _attach(paths: Paths, store: Store, task: str, run_id: str) -> None:

@@ -14,8 +14,7 @@ from components.data.tables import DETECTION
 from pipelines.evidence import read_report, test_rows
 from pipelines.paths import Paths
 from pipelines.registry import Registry, Version
-from pipelines.tracking.publish import REQUEST_SECONDS, RETRIES, find_run
-from pipelines.tracking.store import patience
+from pipelines.tracking.publish import find_run, side_channel
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +30,8 @@ def attach(paths: Paths, task: str, evaluated: Sequence[Path], again: Path) -> N
     On the same test images they are compared with the present champion; the champion itself with the one that it replaced, if there
     is one. `again` is where a champion was evaluated on today's images, if one was. What cannot be had is a warning.
     """
-    try:
-        with patience(REQUEST_SECONDS, RETRIES), tempfile.TemporaryDirectory() as scratch:
-            _attach(paths, task, {read_report(folder)["model_sha256"]: folder for folder in evaluated}, (again, Path(scratch)))
-    except Exception as error:
-        log.warning("which %s test images changed sides is not in MLflow: %s", task, error)
+    with side_channel(f"which {task} test images changed sides is not in MLflow"), tempfile.TemporaryDirectory() as scratch:
+        _attach(paths, task, {read_report(folder)["model_sha256"]: folder for folder in evaluated}, (again, Path(scratch)))
 
 
 def _attach(paths: Paths, task: str, folders: Folders, places: tuple[Path, Path]) -> None:

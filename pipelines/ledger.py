@@ -108,6 +108,11 @@ def _parsed(line: str) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
+def voided(entries: Sequence[Mapping[str, Any]]) -> set[int]:
+    """The numbers of those that a later entry has made void."""
+    return {entry["of"] for entry in entries if entry["event"] == "void"}
+
+
 def _end(lines: Sequence[str]) -> Mark:
     """The entry that the next one follows: the last of the chain, or all that was written before there was one."""
     for line in reversed(lines):

@@ -266,9 +266,7 @@ class _Judge:
             self.registry.assign(best, "challenger")
 
 
-def decision_key(
-    chosen: Evidence, champion: Version | None, gate: Gate, family: Sequence[Evidence], drawn: tuple[int, int] | None = None
-) -> str:
+def decision_key(chosen: Evidence, champion: Version | None, gate: Gate, family: Sequence[Evidence], drawn: tuple[int, int]) -> str:
     """The same candidate as evaluated, champion, test set, gate, resamples and candidates judged with it have the same decision."""
     others = [one.sha256 for one in family]
     known = [chosen.sha256, champion.sha256 if champion else "none", chosen.test_digest, gate.hash, *others, chosen.evaluation, str(drawn)]

@@ -1,6 +1,5 @@
 """The spread over seeds of the evaluated models, and of which each run in MLflow tells. Telling it is a side channel: it never raises."""
 
-import logging
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
@@ -11,10 +10,8 @@ from pipelines.evidence import read_report
 from pipelines.paths import Paths
 from pipelines.report.candidates import HEADLINES
 from pipelines.settings import Settings
-from pipelines.tracking.publish import NOTE, REQUEST_SECONDS, RETRIES, find_run
-from pipelines.tracking.store import Store, open_store, patience
-
-log = logging.getLogger(__name__)
+from pipelines.tracking.publish import NOTE, find_run, side_channel
+from pipelines.tracking.store import Store, open_store
 
 SEEDS = "visionloop.seeds"
 NOTED = "Over seeds: "  # how the paragraph of a run's description begins
@@ -37,14 +34,11 @@ def attach(paths: Paths, knobs: Settings, models: Collection[str]) -> None:
 
     A run of these models that has no sibling any more loses what was said. What cannot be written is a warning.
     """
-    try:
+    with side_channel("the spread over seeds is not in MLflow"):
         told = {name: one.in_words() for one in of_models(paths, knobs, models) for name in one.models}
-        with patience(REQUEST_SECONDS, RETRIES):
-            store = open_store(paths)
-            for name in dict.fromkeys([*models, *told]):
-                _tell(store, read_report(paths.evaluate(name)), told.get(name))
-    except Exception as error:
-        log.warning("the spread over seeds is not in MLflow: %s", error)
+        store = open_store(paths)
+        for name in dict.fromkeys([*models, *told]):
+            _tell(store, read_report(paths.evaluate(name)), told.get(name))
 
 
 def _tell(store: Store, report: dict[str, Any], words: str | None) -> None:

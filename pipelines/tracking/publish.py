@@ -2,10 +2,12 @@
 
 import csv
 import json
+import logging
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +22,8 @@ from pipelines.tracking.live import MODEL, MODEL_SHA256, reconcile, unfinished
 from pipelines.tracking.model_files import write_model_files
 from pipelines.tracking.once import once
 from pipelines.tracking.store import Store, patience, service
+
+LOG = logging.getLogger(__name__)
 
 EVALUATION = "visionloop.evaluation_sha256"
 BACKFILLED = "visionloop.backfilled"
@@ -101,6 +105,16 @@ def publish(
     if then is not None:
         then(str(run.info.run_id))
     return str(run.info.run_id)
+
+
+@contextmanager
+def side_channel(lost: str) -> Iterator[None]:
+    """What a run is told beside, which nobody decides by: whatever goes wrong within is a warning that says what is `lost`."""
+    try:
+        with patience(REQUEST_SECONDS, RETRIES):
+            yield
+    except Exception as error:
+        LOG.warning("%s: %s", lost, error)
 
 
 def find_run(store: Store, task: str, model_sha256: str) -> Any | None:

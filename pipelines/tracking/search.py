@@ -14,7 +14,7 @@ from components.train.search import Trial
 from pipelines.tracking.lease import Renewal, owner
 from pipelines.tracking.live import MODEL, REQUEST_SECONDS, TRAINING, LiveRun, reconcile, start, take_over
 from pipelines.tracking.publish import log_params, log_rows
-from pipelines.tracking.store import Store, patience
+from pipelines.tracking.store import LONGEST_TAG, Store, patience
 
 LOG = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Runs:
         log_params(self.store, run, params)
         log_rows(self.store, run, list(enumerate(trial.rows)), now)
         value = [] if trial.value is None else [Metric("trial/value", trial.value, now, len(trial.rows))]
-        tags = {STATE: trial.state, **({"visionloop.reason": trial.reason[:5000]} if trial.reason else {})}
+        tags = {STATE: trial.state, **({"visionloop.reason": trial.reason[:LONGEST_TAG]} if trial.reason else {})}
         self.store.client.log_batch(run.info.run_id, metrics=value, tags=[RunTag(name, text) for name, text in tags.items()])
         self.store.client.set_terminated(run.info.run_id, STATUS[trial.state])
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 1.0
 LOCK_SECONDS = 120.0
+LONGEST_TAG = 5000  # characters; MLflow takes 8,000 bytes
 ARTIFACT_ROOT = "MLFLOW_DEFAULT_ARTIFACT_ROOT"  # `mlflow server` reads it too
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

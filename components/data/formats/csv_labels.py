@@ -45,8 +45,9 @@ def read(tree: Tree, *, boxes: bool, group_column: str | None = None) -> Listing
     The columns are recognised by their header, or by what they hold (components.data.formats.csv_columns). Corners
     are fractions where those of a file's first 1,000 rows are, else pixels from 0, the right and bottom ones outside
     the box. A column `split` counts first, then what the file's name says, then the image's folder; a column `group`,
-    or `group_column` if given, names images that belong together. `IsGroupOf` becomes is_crowd. A detection row without label and corners lists
-    an image with nothing to detect. What else the header names is carried along (components.data.tables). Raises DataError when no table is found, one cannot be read, or an image stands in two splits.
+    or `group_column` if given, names images that belong together. `IsGroupOf` becomes is_crowd. A detection row without
+    label and corners lists an image with nothing to detect. What else the header names is carried along
+    (components.data.tables). Raises DataError when no table is found, one cannot be read, or an image stands in two splits.
     """
     gathered = Collector()
     tables = find(tree, boxes=boxes)
